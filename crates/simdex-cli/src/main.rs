@@ -1,0 +1,3 @@
+//! The simdex command.
+#![allow(missing_docs)]
+fn main() {}

@@ -1,0 +1,11 @@
+//! Fresh, exact, fast similarity search over embeddings that live in SQLite.
+
+pub mod error;
+pub mod index;
+pub mod matrix;
+pub mod observe;
+pub mod search;
+pub mod types;
+
+pub use error::{Context, Error, ErrorKind, Result};
+pub use types::{Metric, Neighbor};

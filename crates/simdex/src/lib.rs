@@ -1,11 +1,14 @@
 //! Fresh, exact, fast similarity search over embeddings that live in SQLite.
 
+pub mod engine;
 pub mod error;
 pub mod index;
 pub mod matrix;
 pub mod observe;
 pub mod search;
+pub mod store;
 pub mod types;
 
+pub use engine::Engine;
 pub use error::{Context, Error, ErrorKind, Result};
 pub use types::{Metric, Neighbor};

@@ -1,0 +1,5 @@
+//! Where embeddings live: the rows of a SQLite database.
+
+mod id;
+
+pub use id::Id;

@@ -1,11 +1,13 @@
 //! Fresh, exact, fast similarity search over embeddings that live in SQLite.
 
+pub mod catalog;
 pub mod engine;
 pub mod error;
 pub mod index;
 pub mod matrix;
 pub mod observe;
 pub mod search;
+pub mod snapshot;
 pub mod store;
 pub mod types;
 

@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod index;
+pub mod kernels;
 pub mod matrix;
 pub mod observe;
 pub mod search;

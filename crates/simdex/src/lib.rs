@@ -1,5 +1,6 @@
 //! Fresh, exact, fast similarity search over embeddings that live in SQLite.
 
+pub mod bare;
 pub mod error;
 pub mod index;
 pub mod kernels;
@@ -8,5 +9,6 @@ pub mod observe;
 pub mod search;
 pub mod types;
 
+pub use bare::Flat;
 pub use error::{Context, Error, ErrorKind, Result};
 pub use types::{Metric, Neighbor};

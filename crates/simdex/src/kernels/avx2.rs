@@ -115,11 +115,4 @@ impl Lanes for Avx2 {
             _mm_cvtss_f32(one)
         }
     }
-
-    #[inline(always)]
-    fn prefetch(self, values: &[f32], offset: usize) {
-        let address = values.as_ptr().wrapping_add(offset);
-        // SAFETY: a prefetch of any address, mapped or not, has no effect but on caches.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
-    }
 }

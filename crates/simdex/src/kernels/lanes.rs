@@ -31,10 +31,6 @@ pub(super) trait Lanes: Copy {
 
     /// The sum of the lanes.
     fn sum(self, a: Self::Vector) -> f32;
-
-    /// Asks for the cache line at `offset` values after the start of `values`, which may lie
-    /// outside of the slice.
-    fn prefetch(self, values: &[f32], offset: usize);
 }
 
 /// What is summed over the dimensions.
@@ -94,14 +90,10 @@ pub(super) fn pair<L: Lanes, T: Term>(isa: L, term: T, a: &[f32], b: &[f32]) -> 
     isa.sum(isa.add(isa.add(sums[0], sums[1]), isa.add(sums[2], sums[3])))
 }
 
-/// How many rows are summed side by side: enough independent sums to hide latency, and each value
-/// of the query is loaded once for all of them.
-const ROWS: usize = 4;
-
-/// How far ahead of the sums rows are fetched, in rows' worth of values.
-const AHEAD: usize = 2 * ROWS;
-
 /// Sums a term of the query and each row of `rows` (row-major) into `out`.
+///
+/// One row after the other: hardware prefetchers follow one stream at the speed of memory, and
+/// processors overlap the sums of successive rows by themselves.
 #[inline(always)]
 pub(super) fn rows<L: Lanes, T: Term>(
     isa: L,
@@ -110,43 +102,11 @@ pub(super) fn rows<L: Lanes, T: Term>(
     rows: &[f32],
     out: &mut [f32],
 ) {
-    let dim = query.len();
-    if dim == 0 {
+    if query.is_empty() {
         out.fill(0.0);
         return;
     }
-    let mut tiles = rows.chunks_exact(ROWS * dim);
-    let mut places = out.chunks_exact_mut(ROWS);
-    for (tile, places) in tiles.by_ref().zip(places.by_ref()) {
-        places.copy_from_slice(&four(isa, term, query, tile));
-    }
-    let done = (out.len() / ROWS).min(rows.len() / (ROWS * dim)) * ROWS;
-    for (row, place) in rows[done * dim..].chunks_exact(dim).zip(&mut out[done..]) {
+    for (row, place) in rows.chunks_exact(query.len()).zip(out) {
         *place = pair(isa, term, query, row);
     }
-}
-
-/// The sums of four rows.
-#[inline(always)]
-fn four<L: Lanes, T: Term>(isa: L, term: T, query: &[f32], tile: &[f32]) -> [f32; ROWS] {
-    let dim = query.len();
-    let row: [&[f32]; ROWS] = std::array::from_fn(|r| &tile[r * dim..][..dim]);
-    let mut sums = [isa.zero(); ROWS];
-    let whole = dim - dim % L::LANES;
-    let mut at = 0;
-    while at < whole {
-        let q = isa.load(&query[at..whole]);
-        for r in 0..ROWS {
-            isa.prefetch(row[r], at + AHEAD * dim);
-            sums[r] = term.accumulate(isa, q, isa.load(&row[r][at..whole]), sums[r]);
-        }
-        at += L::LANES;
-    }
-    if whole < dim {
-        let q = isa.load_tail(&query[whole..]);
-        for r in 0..ROWS {
-            sums[r] = term.accumulate(isa, q, isa.load_tail(&row[r][whole..]), sums[r]);
-        }
-    }
-    sums.map(|sum| isa.sum(sum))
 }

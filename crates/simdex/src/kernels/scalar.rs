@@ -73,7 +73,4 @@ impl Lanes for Scalar {
     fn sum(self, a: [f32; 4]) -> f32 {
         (a[0] + a[1]) + (a[2] + a[3])
     }
-
-    #[inline(always)]
-    fn prefetch(self, _: &[f32], _: usize) {}
 }

@@ -1,5 +1,7 @@
 //! What a search finds, with and without an index.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;

@@ -1,5 +1,5 @@
 //! A real database in llm's schema, a naive model of its answers, and an engine over both.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 

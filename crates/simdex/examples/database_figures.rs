@@ -14,7 +14,8 @@ use simdex::observe::Silent;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [database, collection, id] = arguments.as_slice() else {
-        panic!("usage: database_figures DATABASE COLLECTION ID");
+        println!("usage: database_figures DATABASE COLLECTION ID");
+        std::process::exit(1);
     };
     let folder = tempfile::tempdir_in(Path::new(database).parent().unwrap()).unwrap();
     let copy = folder.path().join("embeddings.db");

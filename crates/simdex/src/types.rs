@@ -39,8 +39,9 @@ impl Metric {
         }
     }
 
-    /// Orders scores from closest to farthest: `Less` means `a` is closer than `b`.
+    /// Orders scores from closest to farthest: `Less` means `a` is closer than `b`. −0 equals 0.
     pub fn closer_first(self, a: f64, b: f64) -> Ordering {
+        let (a, b) = (a + 0.0, b + 0.0);
         match self {
             Metric::L2 => a.total_cmp(&b),
             Metric::Cosine | Metric::Dot => b.total_cmp(&a),

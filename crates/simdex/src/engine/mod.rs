@@ -1,68 +1,219 @@
 //! The facade every front end calls: open · define · build · refresh · search · verify.
 
 pub mod api;
+mod build;
+mod inspect;
+mod rows;
+mod scope;
+mod search;
 
 use api::*;
 
+use crate::catalog::files::Wait;
+use crate::catalog::folder::IndexFolder;
+use crate::catalog::home::Home;
+use crate::catalog::{Catalog, Definition, Loaded};
 use crate::error::{Error, ErrorKind, Result};
+use crate::index;
 use crate::observe::Observer;
+use crate::store::database::Database;
+use crate::store::source::Source;
 
-/// One database and its indexes.
+/// The kind used when none is asked for.
+const DEFAULT_KIND: &str = "flat";
+
+/// One database and its indexes. Holds nothing open between calls.
 #[derive(Debug)]
 pub struct Engine {
     location: Location,
 }
 
-fn stub<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Internal, "not written yet"))
-}
-
-#[allow(missing_docs, unused_variables)]
 impl Engine {
-    /// Checks that the database exists and can be read; creates nothing.
-    pub fn open(location: Location) -> Result<Self> {
+    /// Checks that there is a file; creates nothing.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such file, `Invalid` when it is a folder.
+    pub fn open(mut location: Location) -> Result<Self> {
+        location.database = Database::locate(&location.database)?;
         Ok(Self { location })
     }
+
+    /// Where the database is, symbolic links resolved.
     pub fn location(&self) -> &Location {
         &self.location
     }
-    pub fn collections(&self, observer: &dyn Observer) -> Result<Vec<CollectionInfo>> {
-        stub()
-    }
-    pub fn indexes(&self) -> Result<Vec<IndexInfo>> {
-        stub()
-    }
-    pub fn index(&self, name: &str) -> Result<IndexInfo> {
-        stub()
-    }
+
+    /// Defines an index. Nothing is built yet.
+    ///
+    /// # Errors
+    /// `NotFound` for unknown sources, `AlreadyExists`, `Invalid` for kinds, parameters and sources
+    /// that don't go together, `ReadOnly` when no folder can be written.
     pub fn define(&self, new: NewIndex) -> Result<IndexInfo> {
-        stub()
+        let definition = self.definition(&new)?;
+        let mut home = self.home()?;
+        Catalog::edit(&mut home, |catalog| {
+            catalog.add(definition.clone())?;
+            for collection in definition.collections() {
+                let has_one = catalog.default_of(collection).is_some();
+                match new.default {
+                    MakeDefault::Yes => catalog.set_default(collection, &definition.name)?,
+                    MakeDefault::IfNone if !has_one => {
+                        catalog.set_default(collection, &definition.name)?;
+                    }
+                    MakeDefault::IfNone | MakeDefault::No => {}
+                }
+            }
+            Ok(())
+        })?;
+        self.index(&definition.name)
     }
+
+    fn definition(&self, new: &NewIndex) -> Result<Definition> {
+        check_name(&new.name)?;
+        let kind = index::kind(new.kind.as_deref().unwrap_or(DEFAULT_KIND))?;
+        index::check_parameters(kind, &new.parameters)?;
+        let database = self.database()?;
+        let read = database.read()?;
+        let mut sources = Vec::new();
+        for source in &new.sources {
+            let source = Source::find(source, &read)?;
+            if sources.contains(&source) {
+                let message = format!("`{}` is named twice", source.name());
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+            sources.push(source);
+        }
+        let Some(first) = sources.first() else {
+            return Err(Error::new(ErrorKind::Invalid, "an index needs a source")
+                .hint("name a collection with -c, or a table with --table"));
+        };
+        let metric = new.metric.unwrap_or(first.default_metric());
+        if new.models == ModelRule::Same {
+            check_models(&sources)?;
+        }
+        let kind = kind.name().to_owned();
+        Definition::new(new.name.clone(), sources, kind, metric, new.parameters.clone())
+    }
+
+    /// Builds an index anew. What was built before serves searches until then, and stays if this
+    /// fails.
+    ///
+    /// # Errors
+    /// `NotFound`; those of reading the sources and writing the index; `Cancelled`.
     pub fn build(&self, name: &str, observer: &dyn Observer) -> Result<Report> {
-        stub()
+        let (home, loaded) = self.catalog()?;
+        let definition = loaded.catalog.get(name)?;
+        let folder = index_folder(definition, &home);
+        let report = build::build(&self.database()?, definition, &folder, Wait::Yes, observer);
+        let mut report = report.map_err(|error| error.with("index", name))?;
+        report.notices.extend(loaded.notice);
+        Ok(report)
     }
+
+    /// Brings an index up to date with its sources.
+    ///
+    /// # Errors
+    /// As [`Engine::build`].
     pub fn refresh(&self, name: &str, observer: &dyn Observer) -> Result<Report> {
-        stub()
+        let (home, loaded) = self.catalog()?;
+        let definition = loaded.catalog.get(name)?;
+        let folder = index_folder(definition, &home);
+        let report = build::refresh(&self.database()?, definition, &folder, observer);
+        let mut report = report.map_err(|error| error.with("index", name))?;
+        report.notices.extend(loaded.notice);
+        Ok(report)
     }
-    pub fn verify(&self, name: &str, observer: &dyn Observer) -> Result<Verification> {
-        stub()
-    }
+
+    /// Removes an index: its definition and its files.
+    ///
+    /// # Errors
+    /// `NotFound`; `ReadOnly` or `Io`.
     pub fn drop_index(&self, name: &str) -> Result<()> {
-        stub()
+        self.catalog()?.1.catalog.get(name)?;
+        Catalog::edit(&mut self.home()?, |catalog| catalog.remove(name))
     }
+
     /// Makes `index` the default of `collections` (all that it covers when empty); returns them.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` when it does not cover one of them.
     pub fn set_default(&self, index: &str, collections: &[String]) -> Result<Vec<String>> {
-        stub()
+        let (_, loaded) = self.catalog()?;
+        let definition = loaded.catalog.get(index)?;
+        let collections = match collections {
+            [] => definition.collections().map(str::to_owned).collect(),
+            named => named.to_vec(),
+        };
+        if collections.is_empty() {
+            let message = format!("index `{index}` covers no collection, only tables");
+            return Err(Error::new(ErrorKind::Invalid, message)
+                .hint(format!("search it by name: simdex search {index}")));
+        }
+        Catalog::edit(&mut self.home()?, |catalog| {
+            collections.iter().try_for_each(|name| catalog.set_default(name, index))
+        })?;
+        Ok(collections)
     }
+
     /// Leaves `collection` without a default; returns the index that was.
+    ///
+    /// # Errors
+    /// `ReadOnly` or `Io`.
     pub fn clear_default(&self, collection: &str) -> Result<Option<String>> {
-        stub()
+        if self.catalog()?.1.catalog.default_of(collection).is_none() {
+            return Ok(None);
+        }
+        Catalog::edit(&mut self.home()?, |catalog| Ok(catalog.clear_default(collection)))
     }
-    /// The model whose vectors `target` holds, for queries by text.
-    pub fn model(&self, target: &Target) -> Result<Option<String>> {
-        stub()
+
+    fn database(&self) -> Result<Database> {
+        Database::open(&self.location.database)
     }
-    pub fn search(&self, request: &SearchRequest, observer: &dyn Observer) -> Result<Answer> {
-        stub()
+
+    fn home(&self) -> Result<Home> {
+        Home::locate(&self.location.database, self.location.index_dir.as_deref())
     }
+
+    /// The catalog. One that came from its backup is written anew where that is possible.
+    fn catalog(&self) -> Result<(Home, Loaded)> {
+        let mut home = self.home()?;
+        let loaded = Catalog::load(&home)?;
+        if loaded.notice.is_some() {
+            let _ = Catalog::edit(&mut home, |_| Ok(()));
+        }
+        Ok((home, loaded))
+    }
+}
+
+fn index_folder(definition: &Definition, home: &Home) -> IndexFolder {
+    IndexFolder::new(Catalog::folder(definition, home), home.permissions().clone())
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let bad = name.is_empty() || name.len() > 200 || name.chars().any(char::is_control);
+    if bad || name.starts_with('-') {
+        let message = format!("{name:?} can't be the name of an index");
+        return Err(Error::new(ErrorKind::Invalid, message)
+            .hint("use up to 200 printable characters that don't begin with -"));
+    }
+    Ok(())
+}
+
+fn check_models(sources: &[Source]) -> Result<()> {
+    let models: Vec<_> = sources
+        .iter()
+        .filter_map(|source| match source {
+            Source::Collection { name, model } => Some((name, model)),
+            Source::Table { .. } => None,
+        })
+        .collect();
+    let Some((first, rest)) = models.split_first() else { return Ok(()) };
+    let Some(other) = rest.iter().find(|other| other.1 != first.1) else { return Ok(()) };
+    let shown = |(name, model): &(&String, &Option<String>)| {
+        format!("`{name}` has {}", model.as_deref().unwrap_or("no model"))
+    };
+    let message = "collections of different models can't share an index";
+    Err(Error::new(ErrorKind::Invalid, message)
+        .with("models", format!("{}, {}", shown(first), shown(other)))
+        .hint("if both names stand for one model, say so with --allow-models"))
 }

@@ -46,6 +46,29 @@ pub struct Parameter {
     pub check: fn(&str) -> Result<(), String>,
 }
 
+/// Checks what a user set against the parameters of a kind.
+///
+/// # Errors
+/// `Invalid`, with the parameters there are or the reason.
+pub fn check_parameters(kind: &dyn Kind, set: &Parameters) -> Result<()> {
+    for (name, value) in set {
+        let Some(known) = kind.parameters().iter().find(|known| known.name == name) else {
+            let names: Vec<_> = kind.parameters().iter().map(|known| known.name).collect();
+            let message = format!("kind `{}` has no parameter `{name}`", kind.name());
+            let hint = match names.is_empty() {
+                true => "it has none".to_owned(),
+                false => format!("it has: {}", names.join(", ")),
+            };
+            return Err(Error::new(ErrorKind::Invalid, message).hint(hint));
+        };
+        (known.check)(value).map_err(|reason| {
+            let message = format!("`{value}` can't be the value of `{name}`: {reason}");
+            Error::new(ErrorKind::Invalid, message)
+        })?;
+    }
+    Ok(())
+}
+
 /// Parameters by name, as the user set them; unset ones are absent.
 pub type Parameters = BTreeMap<String, String>;
 

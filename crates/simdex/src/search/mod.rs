@@ -1,4 +1,7 @@
 //! From a query to the k closest rows: exact scores, ranking, merging.
 
+pub mod filter;
+pub mod merge;
 pub mod query;
 pub mod score;
+pub mod topk;

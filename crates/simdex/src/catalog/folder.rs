@@ -1,0 +1,218 @@
+//! The folder of one index: a manifest that names immutable segments, and the segments.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+use crate::catalog::files::{self, Lock, Permissions, Wait};
+use crate::engine::api::Skipped;
+use crate::error::{Error, ErrorKind, Result};
+use crate::snapshot::segment::{Segment, SegmentId};
+use crate::store::identity::{DatabaseIdentity, FileIdentity};
+
+const MANIFEST: &str = "manifest.json";
+const SUFFIX: &str = ".segment";
+
+/// The clock's grain on file systems that keep fractions of seconds, with a margin.
+const GRAIN: Duration = Duration::from_millis(20);
+
+/// What is built of an index: which segments, and which state of the database they show.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Counts builds.
+    pub generation: u64,
+    /// The rows as of the build, and the structure over them.
+    pub base: SegmentRecord,
+    /// Changes since the build.
+    pub delta: Option<SegmentRecord>,
+    /// The state of the database that base and delta show. `None`: it is not known to be one
+    /// that still lasts.
+    pub seen: Option<DatabaseIdentity>,
+    /// Rows that could not be searched, as of the last look.
+    pub skipped: Skipped,
+    /// When it was built, seconds since 1970.
+    pub built_at: u64,
+    /// How long that took.
+    pub build_seconds: f64,
+}
+
+/// A segment that a manifest names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentRecord {
+    file: String,
+    id: String,
+    /// The file as it was when its content was known to be right. While it is the same, the
+    /// checksums need not be recomputed.
+    sound: Option<FileIdentity>,
+}
+
+impl SegmentRecord {
+    /// The segment's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// An opened segment, and whether its content has been proven.
+#[derive(Debug)]
+pub struct Opened {
+    /// The segment.
+    pub segment: Segment,
+    /// Set: it is the very file whose content was known to be right.
+    pub proven: bool,
+}
+
+/// The folder of one index.
+#[derive(Debug, Clone)]
+pub struct IndexFolder {
+    path: PathBuf,
+    permissions: Permissions,
+}
+
+impl IndexFolder {
+    /// The folder at `path`, which may not exist yet.
+    pub fn new(path: PathBuf, permissions: Permissions) -> Self {
+        Self { path, permissions }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The manifest; `None` when nothing is built.
+    ///
+    /// # Errors
+    /// `Damaged` when it can't be used, or is gone while segments are there.
+    pub fn manifest(&self) -> Result<Option<Manifest>> {
+        let found = files::read_json::<Manifest>(&self.path.join(MANIFEST))?;
+        if found.is_none() && self.segments().next().is_some() {
+            let message = "the manifest of the index is missing";
+            return Err(Error::new(ErrorKind::Damaged, message).with("folder", self.path.display()));
+        }
+        Ok(found)
+    }
+
+    /// Maps a segment of the manifest.
+    ///
+    /// # Errors
+    /// `NotFound` when another process has just replaced it: read the manifest again. `Damaged`.
+    pub fn open(&self, record: &SegmentRecord) -> Result<Opened> {
+        let path = self.segment_path(&record.file)?;
+        let identity = FileIdentity::of(&path)?;
+        let segment = Segment::open(&path)?;
+        if segment.id().to_string() != record.id {
+            let message = "the segment belongs to another index or generation";
+            return Err(Error::new(ErrorKind::Damaged, message).with("path", path.display()));
+        }
+        Ok(Opened { segment, proven: record.sound.is_some() && record.sound == identity })
+    }
+
+    /// Bytes of a segment on disk; 0 where it is missing.
+    pub fn bytes(&self, record: &SegmentRecord) -> u64 {
+        let path = self.segment_path(&record.file).ok();
+        path.and_then(|path| path.metadata().ok()).map_or(0, |metadata| metadata.len())
+    }
+
+    fn segment_path(&self, name: &str) -> Result<PathBuf> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let stem = name.strip_suffix(SUFFIX).unwrap_or("");
+        if stem.is_empty() || !stem.bytes().all(plain) {
+            let message = format!("`{name}` is not the name of a segment");
+            return Err(Error::new(ErrorKind::Damaged, message).with("folder", self.path.display()));
+        }
+        Ok(self.path.join(name))
+    }
+
+    fn segments(&self) -> impl Iterator<Item = PathBuf> {
+        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == &SUFFIX[1..]))
+    }
+
+    /// Takes the right to change the index, creating the folder if need be.
+    ///
+    /// # Errors
+    /// `Busy` under [`Wait::No`]; `ReadOnly` or `Io`.
+    pub fn lock(&self, wait: Wait) -> Result<LockedFolder<'_>> {
+        self.permissions.create_folder(&self.path)?;
+        let lock = Lock::take(&self.path, wait, &self.permissions)?;
+        Ok(LockedFolder { folder: self, _lock: lock })
+    }
+}
+
+/// The right to change an index.
+#[derive(Debug)]
+pub struct LockedFolder<'a> {
+    folder: &'a IndexFolder,
+    _lock: Lock,
+}
+
+impl LockedFolder<'_> {
+    /// An empty file for a segment.
+    ///
+    /// # Errors
+    /// `ReadOnly` or `Io`.
+    pub fn temporary(&self) -> Result<NamedTempFile> {
+        files::temporary(&self.folder.path, &self.folder.permissions)
+    }
+
+    /// Gives a finished segment a name of its own.
+    ///
+    /// # Errors
+    /// `ReadOnly` or `Io`.
+    pub fn install(&self, file: NamedTempFile, id: SegmentId) -> Result<SegmentRecord> {
+        let name = format!("{id}{SUFFIX}");
+        files::install(file, &self.folder.path.join(&name))?;
+        Ok(SegmentRecord { file: name, id: id.to_string(), sound: None })
+    }
+
+    /// Records that the content of a segment is right as the file stands. If the file is younger
+    /// than the clock's grain this waits until it isn't (at most 20 ms), or an alteration in that
+    /// moment could pass for what was recorded.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn record_sound(&self, record: &mut SegmentRecord) -> Result<()> {
+        let path = self.folder.segment_path(&record.file)?;
+        let Some(identity) = FileIdentity::of(&path)? else { return Ok(()) };
+        if !identity.is_settled(GRAIN, SystemTime::now()) {
+            std::thread::sleep(GRAIN);
+        }
+        let settled = identity.is_settled(GRAIN, SystemTime::now()) && !identity.is_coarse();
+        record.sound = Some(identity).filter(|_| settled);
+        Ok(())
+    }
+
+    /// Makes `manifest` the index's, in one step, and removes the files that it does not name.
+    ///
+    /// # Errors
+    /// `ReadOnly` or `Io`; then the old manifest stands.
+    pub fn commit(&self, manifest: &Manifest) -> Result<()> {
+        let path = self.folder.path.join(MANIFEST);
+        files::write_json(&path, manifest, &self.folder.permissions)?;
+        let named = |path: &Path| {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            let records = [Some(&manifest.base), manifest.delta.as_ref()];
+            records.into_iter().flatten().any(|record| Some(&record.file) == name.as_ref())
+        };
+        for path in self.folder.segments().filter(|path| !named(path)) {
+            let _ = std::fs::remove_file(path);
+        }
+        self.remove_temporary_files();
+        Ok(())
+    }
+
+    fn remove_temporary_files(&self) {
+        for entry in std::fs::read_dir(&self.folder.path).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(files::TEMPORARY) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+}

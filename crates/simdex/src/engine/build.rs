@@ -1,0 +1,246 @@
+//! Build and refresh: from the rows of a database to a generation on disk.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tempfile::NamedTempFile;
+
+use crate::catalog::Definition;
+use crate::catalog::files::Wait;
+use crate::catalog::folder::{IndexFolder, LockedFolder, Manifest};
+use crate::catalog::generation::{Generation, write_delta, write_structure};
+use crate::engine::api::{Action, Report, Skipped};
+use crate::engine::rows::Rows;
+use crate::error::{Error, ErrorKind, Result};
+use crate::index;
+use crate::observe::Observer;
+use crate::snapshot::diff::Delta;
+use crate::snapshot::key::Keys;
+use crate::snapshot::segment::SegmentWriter;
+use crate::snapshot::write::Writer;
+use crate::snapshot::{Snapshot, census::Census};
+use crate::store::database::Database;
+use crate::store::identity::DatabaseIdentity;
+
+/// Changes beyond this share of the base are folded into a new one.
+const MOST_CHANGES: f64 = 0.10;
+
+/// Below this many changed rows a delta is kept whatever its share: comparing a few thousand rows
+/// one by one costs less than a millisecond.
+const FEW_CHANGES: u64 = 4096;
+
+/// Whether so many changes call for a new base.
+pub(super) fn is_worn(base_rows: u64, delta: &Delta) -> bool {
+    let changes = delta.tail_rows() + delta.gone();
+    changes > FEW_CHANGES && changes as f64 > MOST_CHANGES * base_rows as f64
+}
+
+/// Builds an index anew.
+///
+/// # Errors
+/// Those of reading the sources and writing the index; then what was built before still stands.
+pub(super) fn build(
+    database: &Database,
+    definition: &Definition,
+    folder: &IndexFolder,
+    wait: Wait,
+    observer: &dyn Observer,
+) -> Result<Report> {
+    let locked = folder.lock(wait)?;
+    let generation = folder.manifest().ok().flatten().map_or(0, |manifest| manifest.generation);
+    build_locked(database, definition, &locked, generation + 1, observer)
+}
+
+fn build_locked(
+    database: &Database,
+    definition: &Definition,
+    locked: &LockedFolder<'_>,
+    generation: u64,
+    observer: &dyn Observer,
+) -> Result<Report> {
+    let start = Instant::now();
+    let (file, rows) = copy_rows(database, definition, locked, observer)?;
+    let Copied { snapshot, mut segment, census, seen } = rows;
+    if let Some(vectors) = snapshot.vectors() {
+        let kind = index::kind(&definition.kind)?;
+        let (metric, parameters) = (definition.metric, &definition.parameters);
+        let sections = kind.build(vectors, metric, parameters, observer)?;
+        write_structure(&mut segment, definition, &sections)?;
+    } else {
+        write_structure(&mut segment, definition, &index::Sections::new())?;
+    }
+    observer.checkpoint()?;
+    let id = segment.finish()?;
+    let mut base = locked.install(file, id)?;
+    locked.record_sound(&mut base)?;
+    let manifest = Manifest {
+        generation,
+        base,
+        delta: None,
+        seen,
+        skipped: census.skipped(),
+        built_at: seconds_since_1970(),
+        build_seconds: start.elapsed().as_secs_f64(),
+    };
+    locked.commit(&manifest)?;
+    Ok(Report {
+        index: definition.name.clone(),
+        action: Action::Built,
+        rows: snapshot.rows() as u64,
+        dimensions: snapshot.dim(),
+        upserts: snapshot.rows() as u64,
+        deletes: 0,
+        skipped: census.skipped(),
+        elapsed: start.elapsed(),
+        notices: Vec::new(),
+    })
+}
+
+/// Rows copied into an unfinished segment.
+struct Copied {
+    snapshot: Snapshot,
+    segment: SegmentWriter,
+    census: Census,
+    seen: Option<DatabaseIdentity>,
+}
+
+/// Copies the rows within one transaction, which ends before the structure is built: a long build
+/// must not keep writers out.
+fn copy_rows(
+    database: &Database,
+    definition: &Definition,
+    locked: &LockedFolder<'_>,
+    observer: &dyn Observer,
+) -> Result<(NamedTempFile, Copied)> {
+    let read = database.read()?;
+    let rows = Rows::new(&definition.sources, &read)?;
+    let mut dim = None;
+    loop {
+        let file = locked.temporary()?;
+        let mut writer = Writer::new(file.reopen()?, definition.metric, dim)?;
+        rows.each("reading", observer, |key, embedding| writer.push(key, embedding))?;
+        if !writer.took_the_right_size() {
+            dim = writer.census().dimension();
+            continue;
+        }
+        read.confirm()?;
+        let census = writer.census().clone();
+        let (snapshot, segment) = writer.finish()?;
+        let seen = read.settled_identity().cloned();
+        return Ok((file, Copied { snapshot, segment, census, seen }));
+    }
+}
+
+/// Brings an index up to date, at a cost that follows the number of changed rows where its kind and
+/// their number allow; else builds it anew.
+///
+/// # Errors
+/// As [`build`].
+pub(super) fn refresh(
+    database: &Database,
+    definition: &Definition,
+    folder: &IndexFolder,
+    observer: &dyn Observer,
+) -> Result<Report> {
+    let start = Instant::now();
+    let locked = folder.lock(Wait::Yes)?;
+    let mut notices = Vec::new();
+    let generation = match Generation::open(definition, folder) {
+        Ok(Some(generation)) => generation,
+        Ok(None) => return build_locked(database, definition, &locked, 1, observer),
+        Err(error) if error.kind() == ErrorKind::Damaged => {
+            notices.push(damage_notice(&definition.name, &error));
+            let mut report = build_locked(database, definition, &locked, 1, observer)?;
+            report.notices = notices;
+            return Ok(report);
+        }
+        Err(error) => return Err(error),
+    };
+    let read = database.read()?;
+    let rows = Rows::new(&definition.sources, &read)?;
+    let seen = generation.manifest.seen.as_ref();
+    if seen.is_some() && seen == read.identity() {
+        let report = summarize(definition, &generation, &generation.delta, start);
+        return Ok(Report { skipped: generation.manifest.skipped, ..report });
+    }
+    let (delta, census) = rows.diff(&generation.base, definition.metric, observer)?;
+    let next = generation.manifest.generation + 1;
+    let Some(delta) = delta.filter(|delta| !is_worn(generation.base.rows() as u64, delta)) else {
+        drop(read);
+        return build_locked(database, definition, &locked, next, observer);
+    };
+    let seen = read.settled_identity().cloned();
+    drop(read);
+    record(&locked, &generation, &delta, &census.skipped(), seen)?;
+    let report = summarize(definition, &generation, &delta, start);
+    Ok(Report { skipped: census.skipped(), notices, ..report })
+}
+
+/// Writes what a diff found beside the base.
+///
+/// # Errors
+/// `ReadOnly` or `Io`.
+pub(super) fn record(
+    locked: &LockedFolder<'_>,
+    generation: &Generation,
+    delta: &Delta,
+    skipped: &Skipped,
+    seen: Option<DatabaseIdentity>,
+) -> Result<()> {
+    let mut manifest = Manifest { seen, skipped: *skipped, ..generation.manifest.clone() };
+    if !delta.same_rows(&generation.delta) {
+        manifest.delta = write_delta(locked, &manifest.base, delta)?;
+    }
+    if generation.newly_proven {
+        locked.record_sound(&mut manifest.base)?;
+    }
+    match manifest == generation.manifest {
+        true => Ok(()),
+        false => locked.commit(&manifest),
+    }
+}
+
+/// What the user is told when files of an index can't be used.
+pub(super) fn damage_notice(index: &str, error: &Error) -> String {
+    format!("index `{index}` was damaged and has been rebuilt from the database: {error}")
+}
+
+fn summarize(
+    definition: &Definition,
+    generation: &Generation,
+    delta: &Delta,
+    start: Instant,
+) -> Report {
+    let before = &generation.delta;
+    let tail = |delta: &Delta| -> Vec<(Vec<u8>, u64)> {
+        let Some(tail) = &delta.tail else { return Vec::new() };
+        let row = |row| (tail.keys().get(row).to_vec(), tail.fingerprint(row));
+        let mut rows: Vec<_> = (0..tail.rows()).map(row).collect();
+        rows.sort_unstable();
+        rows
+    };
+    let (old, new) = (tail(before), tail(delta));
+    let lacks = |rows: &[(Vec<u8>, u64)], row: &(Vec<u8>, u64)| rows.binary_search(row).is_err();
+    let upserted: Vec<_> = new.iter().filter(|row| lacks(&old, row)).collect();
+    let base_keys: &Keys = generation.base.keys();
+    let newly_gone = delta.tombstones.difference(&before.tombstones);
+    let gone_keys = newly_gone.map(|row| base_keys.get(row));
+    let dropped_keys = old.iter().filter(|row| lacks(&new, row)).map(|(key, _)| key.as_slice());
+    let replaced = |key: &&[u8]| upserted.binary_search_by(|(k, _)| k.as_slice().cmp(key)).is_ok();
+    let deletes = gone_keys.chain(dropped_keys).filter(|key| !replaced(key)).count() as u64;
+    let upserts = upserted.len() as u64;
+    Report {
+        index: definition.name.clone(),
+        action: if upserts + deletes == 0 { Action::Unchanged } else { Action::Refreshed },
+        rows: generation.base.rows() as u64 - delta.gone() + delta.tail_rows(),
+        dimensions: generation.base.dim(),
+        upserts,
+        deletes,
+        skipped: Skipped::default(),
+        elapsed: start.elapsed(),
+        notices: Vec::new(),
+    }
+}
+
+fn seconds_since_1970() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+}

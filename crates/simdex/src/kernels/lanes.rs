@@ -1,0 +1,112 @@
+//! The float32 algorithms, written once over a vector register of any width.
+//!
+//! Everything here is `#[inline(always)]`, so that it is compiled inside a function that has the
+//! instruction set's `#[target_feature]`; outside of one it would be correct but slow.
+
+/// A vector register of float32 values; the implementing value proves that the instructions exist.
+pub(super) trait Lanes: Copy {
+    /// The register.
+    type Vector: Copy;
+
+    /// How many values it holds.
+    const LANES: usize;
+
+    /// All zero.
+    fn zero(self) -> Self::Vector;
+
+    /// The first `LANES` values of a slice that is at least so long.
+    fn load(self, values: &[f32]) -> Self::Vector;
+
+    /// Fewer than `LANES` values, then zeros.
+    fn load_tail(self, values: &[f32]) -> Self::Vector;
+
+    /// Lane by lane a − b.
+    fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// Lane by lane a + b.
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// Lane by lane a · b + c, rounded once or twice.
+    fn multiply_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+
+    /// The sum of the lanes.
+    fn sum(self, a: Self::Vector) -> f32;
+}
+
+/// What is summed over the dimensions.
+pub(super) trait Term: Copy {
+    /// `sum` plus the term of each lane.
+    fn accumulate<L: Lanes>(self, isa: L, a: L::Vector, b: L::Vector, sum: L::Vector) -> L::Vector;
+}
+
+/// a · b
+#[derive(Clone, Copy)]
+pub(super) struct Product;
+
+impl Term for Product {
+    #[inline(always)]
+    fn accumulate<L: Lanes>(self, isa: L, a: L::Vector, b: L::Vector, sum: L::Vector) -> L::Vector {
+        isa.multiply_add(a, b, sum)
+    }
+}
+
+/// (a − b)²
+#[derive(Clone, Copy)]
+pub(super) struct SquaredDifference;
+
+impl Term for SquaredDifference {
+    #[inline(always)]
+    fn accumulate<L: Lanes>(self, isa: L, a: L::Vector, b: L::Vector, sum: L::Vector) -> L::Vector {
+        let difference = isa.sub(a, b);
+        isa.multiply_add(difference, difference, sum)
+    }
+}
+
+/// Sums a term over two slices, the longer one cut to the shorter.
+///
+/// Four independent sums hide the latency of the additions.
+#[inline(always)]
+pub(super) fn pair<L: Lanes, T: Term>(isa: L, term: T, a: &[f32], b: &[f32]) -> f32 {
+    let n = a.len().min(b.len());
+    let (a, b) = (&a[..n], &b[..n]);
+    let mut sums = [isa.zero(); 4];
+    let (mut wide_a, mut wide_b) = (a.chunks_exact(4 * L::LANES), b.chunks_exact(4 * L::LANES));
+    for (a, b) in wide_a.by_ref().zip(wide_b.by_ref()) {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            let at = i * L::LANES;
+            *sum = term.accumulate(isa, isa.load(&a[at..]), isa.load(&b[at..]), *sum);
+        }
+    }
+    let (mut whole_a, mut whole_b) =
+        (wide_a.remainder().chunks_exact(L::LANES), wide_b.remainder().chunks_exact(L::LANES));
+    for ((a, b), sum) in whole_a.by_ref().zip(whole_b.by_ref()).zip(&mut sums) {
+        *sum = term.accumulate(isa, isa.load(a), isa.load(b), *sum);
+    }
+    let (tail_a, tail_b) = (whole_a.remainder(), whole_b.remainder());
+    if !tail_a.is_empty() {
+        let (a, b) = (isa.load_tail(tail_a), isa.load_tail(tail_b));
+        sums[3] = term.accumulate(isa, a, b, sums[3]);
+    }
+    isa.sum(isa.add(isa.add(sums[0], sums[1]), isa.add(sums[2], sums[3])))
+}
+
+/// Sums a term of the query and each row of `rows` (row-major) into `out`.
+///
+/// One row after the other: hardware prefetchers follow one stream at the speed of memory, and
+/// processors overlap the sums of successive rows by themselves.
+#[inline(always)]
+pub(super) fn rows<L: Lanes, T: Term>(
+    isa: L,
+    term: T,
+    query: &[f32],
+    rows: &[f32],
+    out: &mut [f32],
+) {
+    if query.is_empty() {
+        out.fill(0.0);
+        return;
+    }
+    for (row, place) in rows.chunks_exact(query.len()).zip(out) {
+        *place = pair(isa, term, query, row);
+    }
+}

@@ -1,0 +1,138 @@
+//! Every instruction set of this machine against a float64 loop, within the documented bound.
+
+use proptest::prelude::*;
+
+use super::Kernels;
+
+const UNIT: f64 = 1.0 / (1u64 << 24) as f64;
+const TINY: f64 = 1.401298464324817e-45;
+
+fn gamma(n: usize) -> f64 {
+    n as f64 * UNIT / (1.0 - n as f64 * UNIT)
+}
+
+fn naive_dot(a: &[f32], b: &[f32]) -> (f64, f64) {
+    let products = || a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b));
+    let magnitude: f64 = products().map(f64::abs).sum();
+    (products().sum(), gamma(a.len() + 1) * magnitude + a.len() as f64 * TINY)
+}
+
+fn naive_l2(a: &[f32], b: &[f32]) -> (f64, f64) {
+    let sum: f64 = a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum();
+    (sum, gamma(a.len() + 4) * sum + a.len() as f64 * TINY)
+}
+
+fn assert_near(what: &str, got: f32, (want, bound): (f64, f64)) {
+    let error = (f64::from(got) - want).abs();
+    assert!(error <= bound, "{what}: got {got:e}, want {want:e} ± {bound:e}");
+}
+
+fn values(n: usize, seed: u64, scale: f32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        ((state >> 40) as f32 / (1u32 << 23) as f32 - 1.0) * scale
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+fn check_all(query: &[f32], rows: &[f32]) {
+    let (dim, n) = (query.len(), rows.len() / query.len().max(1));
+    for kernels in Kernels::available() {
+        let (mut dots, mut squares) = (vec![f32::NAN; n], vec![f32::NAN; n]);
+        kernels.dot_rows(query, rows, &mut dots);
+        kernels.squared_l2_rows(query, rows, &mut squares);
+        for i in 0..n {
+            let row = &rows[i * dim..][..dim];
+            let name = |what| format!("{} {what}, dim {dim}, row {i} of {n}", kernels.name());
+            assert_near(&name("dot"), kernels.dot(query, row), naive_dot(query, row));
+            assert_near(&name("dot_rows"), dots[i], naive_dot(query, row));
+            assert_near(&name("l2"), kernels.squared_l2(query, row), naive_l2(query, row));
+            assert_near(&name("l2_rows"), squares[i], naive_l2(query, row));
+        }
+    }
+}
+
+#[test]
+fn every_length_and_offset() {
+    for dim in (1..=4 * 64 + 3).chain([384, 1536, 4096]) {
+        for n in [1, 3, 4, 5] {
+            let buffer = values(dim * (n + 1) + 1, dim as u64, 1.0);
+            // One value past the start of an allocation is never aligned to a register.
+            check_all(&buffer[1..=dim], &buffer[dim + 1..]);
+        }
+    }
+}
+
+#[test]
+fn scales_from_denormal_to_huge() {
+    for (a, b) in [(1e-42, 1.0), (1e-30, 1e-12), (1e-45, 1e38), (1e19, 1e18), (3e38, 1e-3)] {
+        for dim in [1, 17, 384] {
+            let (query, rows) = (values(dim, 1, a), values(7 * dim, 2, b));
+            for kernels in Kernels::available() {
+                for row in rows.chunks(dim) {
+                    assert_near(kernels.name(), kernels.dot(&query, row), naive_dot(&query, row));
+                }
+            }
+        }
+    }
+    check_all(&values(384, 3, 1e-42), &values(384 * 5, 4, 1e-42));
+    check_all(&values(384, 3, 1e17), &values(384 * 5, 4, 1e17));
+}
+
+#[test]
+fn overflow_and_nan_are_not_hidden() {
+    for kernels in Kernels::available() {
+        for dim in [1, 15, 16, 17, 64, 65, 100] {
+            for at in [0, dim / 2, dim - 1] {
+                let ones = vec![1.0; dim];
+                let mut row = ones.clone();
+                row[at] = f32::NAN;
+                assert!(kernels.dot(&ones, &row).is_nan());
+                assert!(kernels.squared_l2(&ones, &row).is_nan());
+                row[at] = 3e38;
+                assert_eq!(kernels.squared_l2(&ones, &row), f32::INFINITY);
+            }
+        }
+    }
+}
+
+#[test]
+fn empty_and_uneven_slices() {
+    for kernels in Kernels::available() {
+        assert_eq!(kernels.dot(&[], &[1.0]), 0.0);
+        assert_eq!(kernels.squared_l2(&[3.0, 9.0], &[1.0]), 4.0);
+        let mut out = [7.0; 3];
+        kernels.dot_rows(&[2.0, 1.0], &[1.0, 1.0, 5.0], &mut out);
+        assert_eq!(out, [3.0, 7.0, 7.0], "one whole row, so one value");
+        kernels.dot_rows(&[2.0], &[1.0; 9], &mut out);
+        assert_eq!(out, [2.0; 3], "three places, so three values");
+    }
+}
+
+/// A missing instruction set is a failure where it is asked for, never a silent skip: CI sets
+/// `SIMDEX_TEST_ISA` to the names that its machine must have.
+#[test]
+fn the_expected_instruction_sets_are_tested() {
+    let names: Vec<_> = Kernels::available().iter().map(|kernels| kernels.name()).collect();
+    assert_eq!(names.last(), Some(&"scalar"));
+    assert_eq!(Kernels::detect().name(), names[0]);
+    let expected = std::env::var("SIMDEX_TEST_ISA").unwrap_or_default();
+    for name in expected.split(',').filter(|name| !name.is_empty()) {
+        assert!(names.contains(&name), "{name} is not among {names:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_finite_values(
+        (query, rows) in (1usize..80, 0usize..7).prop_flat_map(|(dim, n)| {
+            let value = prop_oneof![-1e15f32..1e15, -1.0f32..1.0, -1e-38f32..1e-38, Just(0.0)];
+            (prop::collection::vec(value.clone(), dim), prop::collection::vec(value, dim * n))
+        })
+    ) {
+        check_all(&query, &rows);
+    }
+}

@@ -1,0 +1,449 @@
+//! Sources: what an index covers, and the SQL that reads it.
+//!
+//! A [`Store`] turns a definition into a [`Relation`]: which table, which columns, which rows. All
+//! else (scan, look-up, filter, content) is the same SQL for every store.
+
+use rusqlite::ToSql;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::api::{Filter, NewSource};
+use crate::error::{Error, ErrorKind, Result};
+use crate::observe::{Observer, Silent};
+use crate::store::Id;
+use crate::store::blob::{self, Defect};
+use crate::store::database::{ReadTransaction, quote};
+use crate::types::Metric;
+
+/// One source of a definition, as the catalog keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "store", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Source {
+    /// A collection of llm's.
+    Collection {
+        /// Its name.
+        name: String,
+        /// The model of its vectors, as of the definition.
+        model: Option<String>,
+    },
+    /// A table or view with an id and a blob column.
+    Table {
+        /// Its name.
+        name: String,
+        /// The id column.
+        id: String,
+        /// The blob column.
+        embedding: String,
+        /// SQL condition that rows must meet.
+        filter: Option<String>,
+    },
+}
+
+impl Source {
+    /// The name of the collection or table, which results carry.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Collection { name, .. } | Self::Table { name, .. } => name,
+        }
+    }
+
+    /// The metric used when none is asked for.
+    pub fn default_metric(&self) -> Metric {
+        match self {
+            Self::Collection { .. } => Metric::Cosine,
+            Self::Table { .. } => Metric::L2,
+        }
+    }
+
+    /// Finds what a user named, with every default filled in.
+    ///
+    /// # Errors
+    /// `NotFound` with the names there are.
+    pub fn find(new: &NewSource, read: &ReadTransaction<'_>) -> Result<Self> {
+        match new {
+            NewSource::Collection(name) => Ok(llm::find(name, read)?.source),
+            NewSource::Table { table, id_column, embedding_column, filter } => {
+                let (id, embedding) = (id_column.as_deref(), embedding_column.as_deref());
+                table::find(table, id, embedding, filter.as_deref(), read)
+            }
+        }
+    }
+
+    /// The SQL that reads it, as the database is now.
+    ///
+    /// # Errors
+    /// `NotFound` when it is gone, `Invalid` when it is not what the definition was made for.
+    pub fn relation(&self, read: &ReadTransaction<'_>) -> Result<Relation> {
+        match self {
+            Self::Collection { name, model } => llm::relation(name, model.as_deref(), read),
+            Self::Table { name, id, embedding, filter } => {
+                table::find(name, Some(id), Some(embedding), filter.as_deref(), read)?;
+                Ok(table::relation(name, id, embedding, filter.as_deref()))
+            }
+        }
+    }
+}
+
+/// Rows of one table: which columns, under which condition.
+#[derive(Debug, Clone)]
+pub struct Relation {
+    from: String,
+    /// How a scan of all rows reads the table; look-ups leave that to SQLite.
+    scan: Access,
+    id: String,
+    embedding: String,
+    condition: String,
+    parameters: Vec<i64>,
+    content: Option<&'static str>,
+}
+
+/// How a scan reaches the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// From the first page of the table to the last.
+    TableOrder,
+    /// As SQLite's planner sees fit.
+    Planned,
+}
+
+/// A row's id as stored, and its vector or why it can't be searched.
+pub type FoundRow = (Id, Result<Vec<f32>, Defect>);
+
+/// What SQLite stores beside an embedding.
+#[derive(Debug, Clone, Default)]
+pub struct Stored {
+    /// The text that was embedded.
+    pub content: Option<String>,
+    /// JSON text.
+    pub metadata: Option<String>,
+}
+
+impl Relation {
+    /// Hands every row's id and embedding to `visit`, in the order SQLite stores them.
+    ///
+    /// # Errors
+    /// Those of SQLite and `visit`.
+    pub fn scan(
+        &self,
+        read: &ReadTransaction<'_>,
+        observer: &dyn Observer,
+        mut visit: impl FnMut(&rusqlite::Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let Self { id, embedding, from, condition, .. } = self;
+        let access = match self.scan {
+            Access::TableOrder => "NOT INDEXED",
+            Access::Planned => "",
+        };
+        let sql = format!("SELECT {id}, {embedding} FROM {from} {access} WHERE (\n{condition}\n)");
+        read.each(&sql, &self.bind(&[]), observer, &mut visit)
+    }
+
+    /// Number of rows, for progress. Cheap: it reads no embedding.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn count(&self, read: &ReadTransaction<'_>) -> Result<u64> {
+        let mut rows = 0;
+        read.each(&self.select("count(*)", ""), &self.bind(&[]), &Silent, |row| {
+            rows = row.get::<_, i64>(0)?.unsigned_abs();
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// The first row whose id is `id`: its id as stored (`'1'` finds 1 in an INTEGER column), and
+    /// its embedding or why it can't be searched. `None` where there is no such row.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn find(
+        &self,
+        id: &Id,
+        metric: Metric,
+        read: &ReadTransaction<'_>,
+    ) -> Result<Option<FoundRow>> {
+        let Self { id: id_column, embedding, .. } = self;
+        let columns = format!("{id_column}, {embedding}");
+        let sql = self.select(&columns, &format!("{id_column} IS ?"));
+        let mut found = None;
+        read.each(&sql, &self.bind(&[id]), &Silent, |row| {
+            if found.is_none() {
+                let vector = blob::check(row.get_ref(1)?, metric).map(blob::decode);
+                found = Some((Id::from_sql(row.get_ref(0)?), vector));
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The ids of the rows that meet all of the user's conditions.
+    ///
+    /// # Errors
+    /// `Invalid` with SQLite's message, and those of `visit`.
+    pub fn ids_where(
+        &self,
+        filter: &Filter,
+        read: &ReadTransaction<'_>,
+        observer: &dyn Observer,
+        mut visit: impl FnMut(Id) -> Result<()>,
+    ) -> Result<()> {
+        let mut conditions = Vec::new();
+        let mut prefix = None;
+        if let Some(text) = &filter.prefix {
+            conditions.push(format!("{} LIKE ? || '%'", self.id));
+            prefix = Some(text as &dyn ToSql);
+        }
+        if let Some(condition) = &filter.condition {
+            check_condition(condition)?;
+            conditions.push(condition.clone());
+        }
+        if let Some(select) = &filter.ids {
+            let select = select.trim().trim_end_matches(';');
+            check_condition(select)?;
+            // As a subquery, so that '1' and 1 compare by SQLite's own rules of affinity.
+            conditions.push(format!("{} IN (\n{select}\n)", self.id));
+        }
+        let sql = self.select(&self.id, &conditions.join("\n) AND (\n"));
+        let parameters = self.bind(prefix.as_slice());
+        read.each(&sql, &parameters, observer, |row| visit(Id::from_sql(row.get_ref(0)?))).map_err(
+            |error| match error.kind() {
+                ErrorKind::Database => {
+                    Error::new(ErrorKind::Invalid, "SQLite refused the filter").source(error)
+                }
+                _ => error,
+            },
+        )
+    }
+
+    /// Content and metadata of the row with this id, where the store keeps them.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn stored(&self, id: &Id, read: &ReadTransaction<'_>) -> Result<Stored> {
+        let mut stored = Stored::default();
+        let Some(columns) = self.content else { return Ok(stored) };
+        let sql = self.select(columns, &format!("{} IS ?", self.id));
+        read.each(&sql, &self.bind(&[id]), &Silent, |row| {
+            let text = |column| -> Result<Option<String>> {
+                Ok(match Id::from_sql(row.get_ref(column)?) {
+                    Id::Null => None,
+                    value => Some(value.to_string()),
+                })
+            };
+            stored = Stored { content: text(0)?, metadata: text(1)? };
+            Ok(())
+        })?;
+        Ok(stored)
+    }
+
+    fn select(&self, columns: &str, and: &str) -> String {
+        let Self { from, condition, .. } = self;
+        // The line breaks keep a comment at the end of a user's condition from hiding ours.
+        match and {
+            "" => format!("SELECT {columns} FROM {from} WHERE (\n{condition}\n)"),
+            and => format!("SELECT {columns} FROM {from} WHERE (\n{condition}\n) AND (\n{and}\n)"),
+        }
+    }
+
+    fn bind<'a>(&'a self, more: &[&'a dyn ToSql]) -> Vec<&'a dyn ToSql> {
+        let own = self.parameters.iter().map(|value| value as &dyn ToSql);
+        own.chain(more.iter().copied()).collect()
+    }
+}
+
+/// Refuses a condition that would close the parenthesis it is put in.
+fn check_condition(condition: &str) -> Result<()> {
+    let mut depth = 0_i64;
+    let mut characters = condition.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            '\'' | '"' | '`' => while characters.next().is_some_and(|next| next != character) {},
+            '[' => while characters.next().is_some_and(|next| next != ']') {},
+            '-' if characters.peek() == Some(&'-') => {
+                while characters.next().is_some_and(|next| next != '\n') {}
+            }
+            _ => {}
+        }
+        if depth < 0 {
+            break;
+        }
+    }
+    if depth == 0 && !condition.trim().is_empty() {
+        return Ok(());
+    }
+    let message = "the SQL condition is empty or its parentheses don't match";
+    Err(Error::new(ErrorKind::Invalid, message).with("condition", condition))
+}
+
+pub mod llm {
+    //! Collections of llm's: tables `collections` and `embeddings`.
+
+    use super::*;
+
+    /// A collection as it stands.
+    #[derive(Debug, Clone)]
+    pub struct Collection {
+        /// Its id now; SQLite gives the ids of dropped collections to new ones.
+        pub id: i64,
+        /// What a definition keeps of it.
+        pub source: Source,
+    }
+
+    /// Every collection, by name. Empty where the database has none of llm's tables.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn collections(read: &ReadTransaction<'_>) -> Result<Vec<Collection>> {
+        let mut found = Vec::new();
+        if !has_tables(read)? {
+            return Ok(found);
+        }
+        let sql =
+            "SELECT id, name, model FROM main.collections WHERE name IS NOT NULL ORDER BY name";
+        read.each(sql, &[], &Silent, |row| {
+            let source = Source::Collection { name: row.get(1)?, model: row.get(2)? };
+            found.push(Collection { id: row.get(0)?, source });
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn has_tables(read: &ReadTransaction<'_>) -> Result<bool> {
+        Ok(read.columns("collections")?.is_some() && read.columns("embeddings")?.is_some())
+    }
+
+    pub(super) fn find(name: &str, read: &ReadTransaction<'_>) -> Result<Collection> {
+        if !has_tables(read)? {
+            let message = "the database has no collections: llm's tables are missing";
+            return Err(Error::new(ErrorKind::NotFound, message)
+                .hint("point to another database with -d PATH, or index a table with --table"));
+        }
+        let known = collections(read)?;
+        let found = known.iter().find(|collection| collection.source.name() == name);
+        found.cloned().ok_or_else(|| {
+            let names: Vec<_> = known.iter().map(|known| known.source.name()).collect();
+            let error = Error::new(ErrorKind::NotFound, format!("there is no collection `{name}`"));
+            match names.is_empty() {
+                true => error.hint("the database has no collections yet"),
+                false => error.hint(format!("collections: {}", names.join(", "))),
+            }
+        })
+    }
+
+    pub(super) fn relation(
+        name: &str,
+        model: Option<&str>,
+        read: &ReadTransaction<'_>,
+    ) -> Result<Relation> {
+        let Collection { id, source } = find(name, read)?;
+        if let Source::Collection { model: now, .. } = &source
+            && now.as_deref() != model
+        {
+            let shown = |model: Option<&str>| model.unwrap_or("none").to_owned();
+            let message = format!("collection `{name}` is not the one the index was defined for");
+            return Err(Error::new(ErrorKind::Invalid, message)
+                .with("model now", shown(now.as_deref()))
+                .with("model of the index", shown(model))
+                .hint("drop the index and create it anew"));
+        }
+        of_collection(id, read)
+    }
+
+    /// The rows of the collection with this id.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn of_collection(id: i64, read: &ReadTransaction<'_>) -> Result<Relation> {
+        let mut relation = Relation {
+            from: "main.embeddings".into(),
+            scan: Access::Planned,
+            id: "id".into(),
+            embedding: "embedding".into(),
+            condition: "collection_id = ?".into(),
+            parameters: vec![id],
+            content: Some("content, metadata"),
+        };
+        // Through the key's index rows come in id order, which jumps from page to page: for a
+        // collection that is most of the table, reading all of the table is 2.5 times as fast.
+        let all = Relation { condition: "1".into(), parameters: Vec::new(), ..relation.clone() };
+        if relation.count(read)?.saturating_mul(2) >= all.count(read)? {
+            relation.scan = Access::TableOrder;
+        }
+        Ok(relation)
+    }
+}
+
+pub mod table {
+    //! Any table or view with an id and a blob column.
+
+    use super::*;
+
+    pub(super) fn find(
+        table: &str,
+        id: Option<&str>,
+        embedding: Option<&str>,
+        filter: Option<&str>,
+        read: &ReadTransaction<'_>,
+    ) -> Result<Source> {
+        let Some(columns) = read.columns(table)? else {
+            return Err(Error::new(ErrorKind::NotFound, format!("there is no table `{table}`")));
+        };
+        let find = |wanted: &str| {
+            let found = columns.iter().find(|column| column.eq_ignore_ascii_case(wanted));
+            found.cloned().ok_or_else(|| {
+                let message = format!("table `{table}` has no column `{wanted}`");
+                let hint = format!("columns: {}", columns.join(", "));
+                Error::new(ErrorKind::NotFound, message).hint(hint)
+            })
+        };
+        let id = match id {
+            Some("rowid") => "rowid".to_owned(),
+            Some(id) => find(id)?,
+            None => match (find("id"), read.primary_key(table)?.as_slice()) {
+                (Ok(id), _) => id,
+                (Err(_), [key]) => key.clone(),
+                (Err(_), []) => "rowid".to_owned(),
+                (Err(_), _) => {
+                    let message =
+                        format!("table `{table}` has no column `id` and a key of several columns");
+                    return Err(
+                        Error::new(ErrorKind::Invalid, message).hint("name one with --id-column")
+                    );
+                }
+            },
+        };
+        let embedding = find(embedding.unwrap_or("embedding"))
+            .map_err(|error| error.hint("name the blob column with --embedding-column"))?;
+        let source = Source::Table {
+            name: table.to_owned(),
+            id: id.clone(),
+            embedding: embedding.clone(),
+            filter: filter.map(str::to_owned),
+        };
+        if let Some(condition) = filter {
+            check_condition(condition)?;
+            let probe = relation(table, &id, &embedding, filter).select("1", "0");
+            read.each(&probe, &[], &Silent, |_| Ok(()))
+                .map_err(|error| error.with("condition", condition))?;
+        }
+        Ok(source)
+    }
+
+    pub(super) fn relation(
+        name: &str,
+        id: &str,
+        embedding: &str,
+        filter: Option<&str>,
+    ) -> Relation {
+        Relation {
+            from: format!("main.{}", quote(name)),
+            scan: Access::Planned,
+            id: if id == "rowid" { id.to_owned() } else { quote(id) },
+            embedding: quote(embedding),
+            condition: filter.unwrap_or("1").to_owned(),
+            parameters: Vec::new(),
+            content: None,
+        }
+    }
+}

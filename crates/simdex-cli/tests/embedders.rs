@@ -1,5 +1,5 @@
 //! Queries by text: a fake endpoint, a stub of llm, and neither.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Error messages: what is wrong, where, and the next step.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
 mod common;
 

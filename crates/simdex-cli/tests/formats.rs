@@ -1,5 +1,5 @@
 //! What searches and lists print.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Help texts, manual pages and completions.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
 mod common;
 

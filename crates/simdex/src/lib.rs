@@ -6,6 +6,7 @@ pub mod index;
 pub mod kernels;
 pub mod matrix;
 pub mod observe;
+mod quant;
 pub mod search;
 pub mod types;
 

@@ -98,13 +98,16 @@ fn fuzz(name: &str, seconds: u32) -> Result<()> {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
     let program = folder().join("target").join(host()?).join("release").join(name);
-    Step::new(program)
+    let talk = Step::new(program)
         .args([&corpus, &seeds])
         .args([
             format!("-max_total_time={seconds}"),
             format!("-artifact_prefix={}/", artifacts.display()),
         ])
-        .args(["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=0", "-verbosity=0"])
+        .args(["-timeout=10", "-rss_limit_mb=2048"])
         .env("SIMDEX_FUZZ_SEEDS", &seeds)
-        .run()
+        .run_quietly()?;
+    let done = talk.lines().find(|line| line.starts_with("Done "));
+    println!("{name}: {}", done.unwrap_or("done"));
+    Ok(())
 }

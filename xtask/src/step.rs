@@ -55,6 +55,18 @@ impl Step {
         Ok(())
     }
 
+    /// Runs it with what it says kept for the case that it fails; returns that.
+    pub(crate) fn run_quietly(mut self) -> Result<String> {
+        println!("\n$ {}", self.line());
+        let line = self.line();
+        let output = self.command.output().with_context(|| format!("can't run {line}"))?;
+        let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+        if !output.status.success() {
+            bail!("{talk}\n{}; to repeat it:\n  {line}", output.status);
+        }
+        Ok(talk)
+    }
+
     /// Runs it quietly and returns what it printed; its errors are shown.
     pub(crate) fn read(mut self) -> Result<String> {
         let output = self

@@ -47,7 +47,7 @@ pub(super) fn build(
 ) -> Result<Report> {
     let locked = folder.lock(wait)?;
     let generation = folder.manifest().ok().flatten().map_or(0, |manifest| manifest.generation);
-    build_locked(database, definition, &locked, generation + 1, observer)
+    build_locked(database, definition, &locked, generation.saturating_add(1), observer)
 }
 
 fn build_locked(
@@ -163,7 +163,7 @@ pub(super) fn refresh(
         return Ok(Report { skipped: generation.manifest.skipped, ..report });
     }
     let (delta, census) = rows.diff(&generation.base, definition.metric, observer)?;
-    let next = generation.manifest.generation + 1;
+    let next = generation.manifest.generation.saturating_add(1);
     let Some(delta) = delta.filter(|delta| !is_worn(generation.base.rows() as u64, delta)) else {
         drop(read);
         return build_locked(database, definition, &locked, next, observer);

@@ -150,7 +150,7 @@ impl FlatIndex {
             let coded: Option<Vec<_>> = tile.iter().map(|q| CodedQuery::new(codes, q)).collect();
             coded
         };
-        if let Some(codes) = &self.codes
+        if let Some(codes) = self.codes.as_ref().filter(|_| self.uses_codes())
             && let Some(coded) = prepare(codes)
         {
             let searches = states.zip(coded).map(|((s, best), coded)| Search::new(s, coded, best));
@@ -163,6 +163,11 @@ impl FlatIndex {
         let scored = range.len();
         plain::scan(rows, range, &mut states, observer)?;
         Ok(states.into_iter().map(|(_, best)| (best, scored)).collect())
+    }
+
+    /// Plain Rust unpacks codes slower than it multiplies floats; tests compare the two anyway.
+    fn uses_codes(&self) -> bool {
+        cfg!(test) || !matches!(self.kernels, Kernels::Scalar(_))
     }
 
     /// How many rows a search for the `k` closest to `query` scores in float32, all told.
@@ -243,7 +248,11 @@ impl Index for FlatIndex {
     }
 
     fn facts(&self) -> Vec<(String, String)> {
-        let scan = if self.codes.is_some() { "4-bit codes, then float32" } else { "float32" };
+        let scan = if self.codes.is_some() && self.uses_codes() {
+            "4-bit codes, then float32"
+        } else {
+            "float32"
+        };
         vec![("scan".into(), scan.into()), ("instructions".into(), self.kernels.name().into())]
     }
 }

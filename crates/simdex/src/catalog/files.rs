@@ -58,31 +58,69 @@ impl Permissions {
         Ok(())
     }
 
-    /// Creates a folder with these permissions, if there is none.
+    /// Creates a folder with these permissions, if there is none; gives them to one that is there
+    /// and has others, since the database's may have changed.
     ///
     /// # Errors
     /// `ReadOnly` or `Io` when the system refuses.
     pub fn create_folder(&self, path: &Path) -> Result<()> {
         if path.is_dir() {
+            // One of somebody else's stays as it is.
+            let _ = self.apply_to_folder(path);
             return Ok(());
         }
-        match std::fs::create_dir(path) {
+        match self.folder_builder().create(path) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => {
-                return Ok(());
+                Ok(())
             }
-            made => made.context("folder", path.display())?,
+            made => {
+                made.context("folder", path.display())?;
+                self.apply_to_folder(path)
+            }
         }
+    }
+
+    #[cfg(unix)]
+    fn folder_mode(&self) -> u32 {
+        // Who may read a file must be able to enter the folder.
+        let mode = self.mode | 0o600;
+        mode | ((mode & 0o444) >> 2)
+    }
+
+    /// Makes folders that are never more open than these permissions.
+    fn folder_builder(&self) -> std::fs::DirBuilder {
+        #[allow(unused_mut)]
+        let mut builder = std::fs::DirBuilder::new();
         #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // Who may read a file must be able to enter the folder.
-            let mode = self.mode | 0o600;
-            let mode = mode | ((mode & 0o444) >> 2);
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-                .context("folder", path.display())?;
-            let _ = std::os::unix::fs::chown(path, Some(self.owner.0), Some(self.owner.1));
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, self.folder_mode());
+        builder
+    }
+
+    #[cfg(unix)]
+    fn apply_to_folder(&self, path: &Path) -> Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(path).context("folder", path.display())?.permissions().mode();
+        if mode & 0o777 != self.folder_mode() {
+            let permissions = std::fs::Permissions::from_mode(self.folder_mode());
+            std::fs::set_permissions(path, permissions).context("folder", path.display())?;
         }
+        let _ = std::os::unix::fs::chown(path, Some(self.owner.0), Some(self.owner.1));
         Ok(())
+    }
+
+    #[cfg(not(unix))]
+    fn apply_to_folder(&self, _: &Path) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Adds the next step, where the place can't be written.
+pub(super) fn unwritable(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::ReadOnly => error.hint(
+            "name a folder for indexes that can be written with --index-dir or SIMDEX_INDEX_DIR",
+        ),
+        _ => error,
     }
 }
 
@@ -94,7 +132,8 @@ pub fn temporary(folder: &Path, permissions: &Permissions) -> Result<NamedTempFi
     let file = tempfile::Builder::new()
         .prefix(TEMPORARY)
         .tempfile_in(folder)
-        .context("folder", folder.display())?;
+        .context("folder", folder.display())
+        .map_err(unwritable)?;
     permissions.apply_to_file(file.as_file())?;
     Ok(file)
 }
@@ -241,7 +280,7 @@ impl Lock {
         options.read(true).write(true).create(true).truncate(false);
         remove_empty_folder(&path);
         let existed = path.exists();
-        let file = options.open(&path).context("path", path.display())?;
+        let file = options.open(&path).context("path", path.display()).map_err(unwritable)?;
         if !existed {
             permissions.apply_to_file(&file)?;
         }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::catalog::files::Permissions;
-use crate::error::{Context, Error, ErrorKind, Result};
+use crate::catalog::files::{Permissions, unwritable};
+use crate::error::{Context, ErrorKind, Result};
 
 /// The folder of a database's indexes. It may not exist yet.
 #[derive(Debug, Clone)]
@@ -83,10 +83,6 @@ fn create(folder: &Path, parents: Parents, permissions: &Permissions) -> Result<
         std::fs::create_dir_all(parent).context("folder", parent.display())?;
     }
     permissions.create_folder(folder)
-}
-
-fn unwritable(error: Error) -> Error {
-    error.hint("name a folder for indexes that can be written with --index-dir or SIMDEX_INDEX_DIR")
 }
 
 /// A name that keeps databases of one file name apart.

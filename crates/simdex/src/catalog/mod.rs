@@ -163,12 +163,16 @@ impl Catalog {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if name.starts_with(files::TEMPORARY) {
-                let _ = std::fs::remove_file(entry.path());
+                let _ = std::fs::remove_file(entry.path())
+                    .or_else(|_| std::fs::remove_dir_all(entry.path()));
             }
             let unnamed = !self.indexes.iter().any(|definition| definition.folder == name);
             if name.starts_with(FOLDER_PREFIX) && unnamed {
-                // On Windows files that a search has mapped stay until the next sweep.
-                let _ = std::fs::remove_dir_all(entry.path());
+                // In one step, so that nobody sees half an index and takes it for a damaged one. On
+                // Windows files that a search has mapped stay until the next sweep.
+                let away = home.folder().join(format!("{}{name}", files::TEMPORARY));
+                let moved = std::fs::rename(entry.path(), &away);
+                let _ = std::fs::remove_dir_all(if moved.is_ok() { away } else { entry.path() });
             }
         }
     }

@@ -58,6 +58,15 @@ impl<'a> Rows<'a> {
         observer: &dyn Observer,
         mut visit: impl FnMut(&[u8], ValueRef<'_>) -> Result<()>,
     ) -> Result<()> {
+        self.read.interruptible(observer, || self.each_of(stage, observer, &mut visit))
+    }
+
+    fn each_of(
+        &self,
+        stage: &str,
+        observer: &dyn Observer,
+        visit: &mut dyn FnMut(&[u8], ValueRef<'_>) -> Result<()>,
+    ) -> Result<()> {
         let mut total = 0;
         for relation in &self.relations {
             total += relation.count(self.read)?;

@@ -161,6 +161,11 @@ impl<'a> Search<'a> {
     /// Brings a generation up to date: by the files' identity if that proves that nothing changed,
     /// else by comparing all rows. `None`: the rows are of another size now.
     fn view(&self, generation: Generation, observer: &dyn Observer) -> Result<Option<View>> {
+        // One of several collections, of another size than most rows of the index: none of them may
+        // be in it. Read them as if the collection were alone.
+        if self.scope.only.is_some() && generation.base.dim() != self.query.dim() {
+            return Ok(None);
+        }
         let seen = generation.manifest.seen.as_ref();
         if seen.is_some() && seen == self.rows.transaction().identity() {
             let delta = generation.delta.clone();
@@ -333,6 +338,8 @@ fn find_typed(
     }
     let number = typed.parse().map(Id::Integer).or_else(|_| typed.parse().map(Id::Real));
     match number {
+        // To SQLite a NaN is NULL, and there may be a row without an id.
+        Ok(Id::Real(number)) if number.is_nan() => Ok(None),
         Ok(number) => relation.find(&number, scope.metric, read),
         Err(_) => Ok(None),
     }

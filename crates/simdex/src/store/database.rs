@@ -1,6 +1,7 @@
 //! A database, opened to be read and left as it was found.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::config::DbConfig;
@@ -14,6 +15,9 @@ use crate::store::identity::DatabaseIdentity;
 /// How long to wait for a writer that holds the database exclusively.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How often the observer is asked whether SQLite is to be interrupted.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+
 /// How many rows pass between two looks at [`Observer::is_cancelled`].
 const ROWS_BETWEEN_CHECKS: u64 = 256;
 
@@ -26,6 +30,8 @@ const ROWS_BETWEEN_CHECKS: u64 = 256;
 pub struct Database {
     connection: Connection,
     path: PathBuf,
+    /// Other databases that this connection reads.
+    attached: Vec<PathBuf>,
     immutable: bool,
     clock: Clock,
 }
@@ -49,8 +55,9 @@ impl Database {
             Err(error) => match connect(&path, read_only) {
                 Ok(connection) => (connection, false),
                 // On read-only media a database in WAL mode can only be opened as immutable, which
-                // is right as long as no log holds rows of its own.
-                Err(_) if !has_log(&path) => {
+                // is right as long as no log holds rows of its own, and no journal the rows that a
+                // killed writer was about to replace.
+                Err(_) if !has_log(&path) && !has_journal(&path) => {
                     let uri = immutable_uri(&path);
                     let flags = read_only | OpenFlags::SQLITE_OPEN_URI;
                     let connection = connect(Path::new(&uri), flags);
@@ -59,13 +66,13 @@ impl Database {
                 Err(_) => {
                     let error = explain(error, &path);
                     return Err(error.hint(
-                        "its -wal file holds changes that SQLite can't read in a folder that \
-                         can't be written; copy the database and its -wal elsewhere",
+                        "its -wal or -journal file holds changes that SQLite can't read in a \
+                         folder that can't be written; copy the database and that file elsewhere",
                     ));
                 }
             },
         };
-        Ok(Self { connection, path, immutable, clock })
+        Ok(Self { connection, path, attached: Vec::new(), immutable, clock })
     }
 
     /// The path with symbolic links resolved; nothing is opened.
@@ -98,6 +105,7 @@ impl Database {
             self.connection.query_row(&first, [], |_| Ok(()))
         });
         self.connection.authorizer(Some(only_reads))?;
+        self.attached.push(path.clone());
         attached.map_err(|error| explain(error, &path).with("alias", alias))
     }
 
@@ -121,7 +129,7 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         // The last connection to close would otherwise copy the log into the database.
-        if has_log(&self.path) {
+        if has_log(&self.path) || self.attached.iter().any(|path| has_log(path)) {
             let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         }
     }
@@ -178,6 +186,35 @@ impl ReadTransaction<'_> {
         Ok(())
     }
 
+    /// Does `work`, and interrupts SQLite in it once the observer wants a stop: SQL of the user's may
+    /// run for ever without handing out a row.
+    ///
+    /// # Errors
+    /// Those of `work`; `Cancelled`.
+    pub fn interruptible<T>(
+        &self,
+        observer: &dyn Observer,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        observer.checkpoint()?;
+        let handle = self.database.connection.get_interrupt_handle();
+        let (working, ended) = std::sync::mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let watch = move || {
+                while ended.recv_timeout(BETWEEN_LOOKS) == Err(RecvTimeoutError::Timeout) {
+                    if observer.is_cancelled() {
+                        handle.interrupt();
+                    }
+                }
+            };
+            // Without a thread to spare the work is only harder to stop.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, watch);
+            let done = work();
+            drop(working);
+            done
+        })
+    }
+
     /// The names of a table's or view's columns; `None` where there is no such table.
     ///
     /// # Errors
@@ -217,7 +254,13 @@ impl ReadTransaction<'_> {
     /// # Errors
     /// `Busy` when the files changed.
     pub fn confirm(&self) -> Result<()> {
-        if !self.database.immutable || DatabaseIdentity::of(&self.database.path)? == self.identity {
+        if !self.database.immutable {
+            return Ok(());
+        }
+        let path = &self.database.path;
+        // An immutable database is read without its log: there must be none that holds rows.
+        let unread = has_log(path) || has_journal(path);
+        if !unread && DatabaseIdentity::of(path)? == self.identity {
             return Ok(());
         }
         let message = "the database changed while it was read as immutable";
@@ -291,9 +334,17 @@ fn needs_files_beside(error: &rusqlite::Error) -> bool {
 }
 
 fn has_log(path: &Path) -> bool {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0)
+    has_beside(path, "-wal")
+}
+
+fn has_journal(path: &Path) -> bool {
+    has_beside(path, "-journal")
+}
+
+fn has_beside(path: &Path, suffix: &str) -> bool {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(suffix);
+    std::fs::metadata(beside).is_ok_and(|metadata| metadata.len() > 0)
 }
 
 /// A `file:` address that promises SQLite that nobody writes.

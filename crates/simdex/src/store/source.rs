@@ -211,14 +211,14 @@ impl Relation {
         }
         let sql = self.select(&self.id, &conditions.join("\n) AND (\n"));
         let parameters = self.bind(prefix.as_slice());
-        read.each(&sql, &parameters, observer, |row| visit(Id::from_sql(row.get_ref(0)?))).map_err(
-            |error| match error.kind() {
-                ErrorKind::Database => {
-                    Error::new(ErrorKind::Invalid, "SQLite refused the filter").source(error)
-                }
-                _ => error,
-            },
-        )
+        let run =
+            || read.each(&sql, &parameters, observer, |row| visit(Id::from_sql(row.get_ref(0)?)));
+        read.interruptible(observer, run).map_err(|error| match error.kind() {
+            ErrorKind::Database => {
+                Error::new(ErrorKind::Invalid, "SQLite refused the filter").source(error)
+            }
+            _ => error,
+        })
     }
 
     /// Content and metadata of the row with this id, where the store keeps them.
@@ -270,6 +270,21 @@ fn check_condition(condition: &str) -> Result<()> {
             '-' if characters.peek() == Some(&'-') => {
                 while characters.next().is_some_and(|next| next != '\n') {}
             }
+            '/' if characters.peek() == Some(&'*') => {
+                characters.next();
+                let mut star = false;
+                // One that has no end would hide what we put behind the condition.
+                let ends = characters.any(|next| {
+                    let end = star && next == '/';
+                    star = next == '*';
+                    end
+                });
+                if !ends {
+                    depth = i64::MIN;
+                }
+            }
+            // SQLite reads no further.
+            '\0' => depth = i64::MIN,
             _ => {}
         }
         if depth < 0 {
@@ -279,7 +294,7 @@ fn check_condition(condition: &str) -> Result<()> {
     if depth == 0 && !condition.trim().is_empty() {
         return Ok(());
     }
-    let message = "the SQL condition is empty or its parentheses don't match";
+    let message = "the SQL condition is empty, or its parentheses or comments don't match";
     Err(Error::new(ErrorKind::Invalid, message).with("condition", condition))
 }
 
@@ -309,8 +324,13 @@ pub mod llm {
         let sql =
             "SELECT id, name, model FROM main.collections WHERE name IS NOT NULL ORDER BY name";
         read.each(sql, &[], &Silent, |row| {
-            let source = Source::Collection { name: row.get(1)?, model: row.get(2)? };
-            found.push(Collection { id: row.get(0)?, source });
+            let text = |column| row.get_ref(column).ok().and_then(|value| value.as_str().ok());
+            // A name that is no text can't be asked for, and must not hide the others.
+            if let Some(name) = text(1) {
+                let model = text(2).map(str::to_owned);
+                let source = Source::Collection { name: name.to_owned(), model };
+                found.push(Collection { id: row.get(0)?, source });
+            }
             Ok(())
         })?;
         Ok(found)
@@ -420,11 +440,21 @@ pub mod table {
         };
         if let Some(condition) = filter {
             check_condition(condition)?;
-            let probe = relation(table, &id, &embedding, filter).select("1", "0");
-            read.each(&probe, &[], &Silent, |_| Ok(()))
-                .map_err(|error| error.with("condition", condition))?;
         }
+        // LIMIT 0, and not a condition that is false: SQLite would not look at the rest of it then.
+        let probe = relation(table, &id, &embedding, filter).select(&id_sql(&id), "");
+        let probed = read.each(&format!("{probe} LIMIT 0"), &[], &Silent, |_| Ok(()));
+        probed.map_err(|error| match filter {
+            Some(condition) => error.with("condition", condition),
+            None => error
+                .with("table", table)
+                .hint(format!("name a column with --id-column; columns: {}", columns.join(", "))),
+        })?;
         Ok(source)
+    }
+
+    fn id_sql(id: &str) -> String {
+        if id == "rowid" { id.to_owned() } else { quote(id) }
     }
 
     pub(super) fn relation(
@@ -436,7 +466,7 @@ pub mod table {
         Relation {
             from: format!("main.{}", quote(name)),
             scan: Access::Planned,
-            id: if id == "rowid" { id.to_owned() } else { quote(id) },
+            id: id_sql(id),
             embedding: quote(embedding),
             condition: filter.unwrap_or("1").to_owned(),
             parameters: Vec::new(),

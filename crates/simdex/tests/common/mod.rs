@@ -1,6 +1,7 @@
 //! A real database in llm's schema, a naive model of its answers, and an engine over both.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
+pub mod child;
 pub mod sidecar;
 
 use std::path::{Path, PathBuf};

@@ -40,6 +40,11 @@ impl App {
         self.engine_at(database.path)
     }
 
+    /// Whether `-d` names a database.
+    pub(crate) fn names_database(&self) -> bool {
+        self.options.database.is_some()
+    }
+
     /// The engine on a given database.
     pub(crate) fn engine_at(&self, database: std::path::PathBuf) -> anyhow::Result<Engine> {
         let index_dir = paths::index_folder(self.options.index_dir.as_deref());

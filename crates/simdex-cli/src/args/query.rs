@@ -14,7 +14,7 @@ Examples:
   simdex similar posts -i draft.txt -n 3 -p      Similar to a file; 3 results, as plain text
   echo '[0.1, -0.2]' | simdex similar posts --vector -
   simdex similar posts 1234 --where \"json_extract(metadata, '$.lang') = 'en'\"
-  simdex similar posts 1234 --attach blog blog.db --ids 'SELECT id FROM blog.entries WHERE draft = 0'"
+  simdex similar posts 1234 --attach blog blog.db --ids 'SELECT id FROM blog.published'"
     };
 }
 macro_rules! search_examples {
@@ -81,6 +81,7 @@ pub(crate) struct SearchArgs {
 #[command(next_help_heading = "Query options")]
 pub(crate) struct QueryArgs {
     /// Item to compare with; it is left out of the results
+    #[arg(help_heading = None::<&str>)]
     pub(crate) id: Option<String>,
     /// Text to compare with
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]

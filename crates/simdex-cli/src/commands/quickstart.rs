@@ -13,6 +13,7 @@ use simdex::{Engine, ErrorKind};
 use super::index::built;
 use crate::app::App;
 use crate::args::QuickstartArgs;
+use crate::failure::UserError;
 use crate::output::table::{Align, count, seconds, table};
 use crate::paths::{self, Because};
 use crate::shell::{self, quote};
@@ -25,6 +26,10 @@ use sample::{COLLECTION, Found};
 const EXAMPLE: &str = "seaborn";
 
 pub(super) fn run(args: &QuickstartArgs, app: &App) -> anyhow::Result<()> {
+    if app.names_database() {
+        let error = UserError::new("quickstart writes a database of its own and takes no -d");
+        return Err(error.hint("choose its folder with --directory DIR").into());
+    }
     let database = args.directory.join("embeddings.db");
     let found = sample::prepare(&database)?;
     app.printer().line(&sentence(found, &database))?;

@@ -104,8 +104,29 @@ pub fn temporary(folder: &Path, permissions: &Permissions) -> Result<NamedTempFi
 /// # Errors
 /// `ReadOnly` or `Io`.
 pub fn install(file: NamedTempFile, path: &Path) -> Result<()> {
+    remove_empty_folder(path);
     file.persist(path).map_err(|error| error.error).context("path", path.display())?;
     sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// A folder has no business where a file of ours belongs; one that holds something stays.
+fn remove_empty_folder(path: &Path) {
+    if path.is_dir() {
+        let _ = std::fs::remove_dir(path);
+    }
+}
+
+/// Refuses what is there but is no file: a folder, or a pipe that would block who opens it.
+///
+/// # Errors
+/// `Damaged`; `NotFound`; those of the system.
+pub fn expect_file(path: &Path) -> Result<()> {
+    match std::fs::metadata(path).context("path", path.display())?.is_file() {
+        true => Ok(()),
+        false => Err(Error::new(ErrorKind::Damaged, "this is not a file")
+            .with("path", path.display())
+            .hint("remove what is in its place")),
+    }
 }
 
 /// Makes the names in a folder durable.
@@ -134,6 +155,10 @@ const JSON_VERSION: u32 = 1;
 /// # Errors
 /// `Damaged` when it is truncated, altered, foreign or from a later version.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match expect_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        checked => checked?,
+    }
     match std::fs::read(path) {
         Ok(bytes) => {
             parse_json(&bytes).map(Some).map_err(|error| error.with("path", path.display()))
@@ -214,6 +239,7 @@ impl Lock {
         let path = lock_path(folder);
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
+        remove_empty_folder(&path);
         let existed = path.exists();
         let file = options.open(&path).context("path", path.display())?;
         if !existed {

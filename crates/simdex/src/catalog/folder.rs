@@ -39,6 +39,13 @@ pub struct Manifest {
     pub build_seconds: f64,
 }
 
+impl Manifest {
+    /// The segments it names.
+    fn records(&self) -> impl Iterator<Item = &SegmentRecord> {
+        [Some(&self.base), self.delta.as_ref()].into_iter().flatten()
+    }
+}
+
 /// A segment that a manifest names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +110,7 @@ impl IndexFolder {
     /// `NotFound` when another process has just replaced it: read the manifest again. `Damaged`.
     pub fn open(&self, record: &SegmentRecord) -> Result<Opened> {
         let path = self.segment_path(&record.file)?;
+        files::expect_file(&path)?;
         let identity = FileIdentity::of(&path)?;
         let segment = Segment::open(&path)?;
         if segment.id().to_string() != record.id {
@@ -192,20 +200,34 @@ impl LockedFolder<'_> {
     /// Makes `manifest` the index's, in one step, and removes the files that it does not name.
     ///
     /// # Errors
-    /// `ReadOnly` or `Io`; then the old manifest stands.
+    /// `ReadOnly` or `Io`; then the old manifest stands, and new segments are removed.
     pub fn commit(&self, manifest: &Manifest) -> Result<()> {
         let path = self.folder.path.join(MANIFEST);
-        files::write_json(&path, manifest, &self.folder.permissions)?;
+        let written = files::write_json(&path, manifest, &self.folder.permissions);
+        match (&written, self.folder.manifest()) {
+            (Ok(()), _) => self.keep_only(manifest),
+            (Err(_), Ok(Some(old))) => self.keep_only(&old),
+            (Err(_), _) => manifest.records().for_each(|record| self.remove(record)),
+        }
+        self.remove_temporary_files();
+        written
+    }
+
+    /// Removes the segments that `manifest` does not name.
+    fn keep_only(&self, manifest: &Manifest) {
         let named = |path: &Path| {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-            let records = [Some(&manifest.base), manifest.delta.as_ref()];
-            records.into_iter().flatten().any(|record| Some(&record.file) == name.as_ref())
+            manifest.records().any(|record| Some(&record.file) == name.as_ref())
         };
         for path in self.folder.segments().filter(|path| !named(path)) {
             let _ = std::fs::remove_file(path);
         }
-        self.remove_temporary_files();
-        Ok(())
+    }
+
+    fn remove(&self, record: &SegmentRecord) {
+        if let Ok(path) = self.folder.segment_path(&record.file) {
+            let _ = std::fs::remove_file(path);
+        }
     }
 
     fn remove_temporary_files(&self) {

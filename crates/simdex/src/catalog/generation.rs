@@ -11,6 +11,7 @@ use crate::matrix::Slab;
 use crate::snapshot::diff::Delta;
 use crate::snapshot::segment::{Segment, SegmentWriter};
 use crate::snapshot::{Snapshot, read_json, write_json};
+use crate::store::source::Source;
 
 const HEAD: &str = "index";
 const KIND_PREFIX: &str = "kind.";
@@ -24,6 +25,8 @@ struct Head {
     kind: String,
     metric: crate::types::Metric,
     parameters: index::Parameters,
+    /// Keys carry positions in this list: of other sources the same keys are other rows.
+    sources: Vec<Source>,
 }
 
 /// What a delta segment says of the base it belongs to.
@@ -114,7 +117,12 @@ impl Generation {
         }
         let head: Head = read_json(&segment, HEAD)?;
         if head != Head::of(definition) {
-            let message = format!("the segment was built for another definition ({})", head.kind);
+            let names: Vec<_> = head.sources.iter().map(Source::name).collect();
+            let message = format!(
+                "the segment was built for another definition ({} over {})",
+                head.kind,
+                names.join(", ")
+            );
             return Err(Error::new(ErrorKind::Damaged, message));
         }
         let index = match base.vectors() {
@@ -155,6 +163,7 @@ impl Head {
             kind: definition.kind.clone(),
             metric: definition.metric,
             parameters: definition.parameters.clone(),
+            sources: definition.sources.clone(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::catalog::Definition;
 use crate::catalog::folder::IndexFolder;
+use crate::catalog::home::Home;
 use crate::engine::api::{NewSource, Target, Through};
 use crate::engine::{Engine, index_folder};
 use crate::error::{Error, ErrorKind, Result};
@@ -32,6 +33,17 @@ impl Scope {
             index: None,
             metric: Metric::Cosine,
             reason: reason.into(),
+        }
+    }
+
+    fn of_index(definition: Definition, home: &Home) -> Self {
+        let folder = index_folder(&definition, home);
+        Self {
+            sources: definition.sources.clone(),
+            only: None,
+            metric: definition.metric,
+            index: Some((definition, folder)),
+            reason: "it was named".into(),
         }
     }
 
@@ -90,15 +102,7 @@ impl Engine {
     fn index_scope(&self, name: &str, notices: &mut Vec<String>) -> Result<Scope> {
         let (home, loaded) = self.catalog()?;
         notices.extend(loaded.notice);
-        let definition = loaded.catalog.get(name)?.clone();
-        let folder = index_folder(&definition, &home);
-        Ok(Scope {
-            sources: definition.sources.clone(),
-            only: None,
-            metric: definition.metric,
-            index: Some((definition, folder)),
-            reason: "it was named".into(),
-        })
+        Ok(Scope::of_index(loaded.catalog.get(name)?.clone(), &home))
     }
 
     fn default_scope(
@@ -107,12 +111,11 @@ impl Engine {
         read: &ReadTransaction<'_>,
         notices: &mut Vec<String>,
     ) -> Result<Option<Scope>> {
-        let (_, loaded) = self.catalog()?;
-        let Some(definition) = loaded.catalog.default_of(source.name()) else {
-            notices.extend(loaded.notice);
-            return Ok(None);
-        };
-        let scope = self.index_scope(&definition.name, notices)?;
+        // Read once: this also mends the catalog, so a second look would have no notice to give.
+        let (home, loaded) = self.catalog()?;
+        notices.extend(loaded.notice);
+        let Some(definition) = loaded.catalog.default_of(source.name()) else { return Ok(None) };
+        let scope = Scope::of_index(definition.clone(), &home);
         // Each source must still be there, also those that are not asked for.
         scope.sources.iter().try_for_each(|source| source.relation(read).map(drop))?;
         let reason = "it is the default of the collection".into();

@@ -76,14 +76,19 @@ impl Snapshot {
         let values = segment.section::<f32>(VECTORS)?;
         let vectors = match usize::try_from(meta.dim) {
             Ok(0) if values.is_empty() => None,
-            Ok(dim) => Some(Matrix::new(values, dim).map_err(damaged)?),
-            Err(_) => return Err(Error::new(ErrorKind::Damaged, "the dimension is too large")),
+            // Without rows there is no dimension; one from a hostile file could be any number.
+            Ok(dim) if !values.is_empty() => Some(Matrix::new(values, dim).map_err(damaged)?),
+            _ => {
+                let message = format!("{} values of dimension {}", values.len(), meta.dim);
+                return Err(Error::new(ErrorKind::Damaged, message));
+            }
         };
-        if meta.rows != keys.len() as u64 {
-            let message = format!("{} rows, expected {}", keys.len(), meta.rows);
+        let snapshot = Self::new(keys, segment.section(FINGERPRINTS)?, vectors, meta.seed)?;
+        if snapshot.rows() as u64 != meta.rows {
+            let message = format!("{} rows, expected {}", snapshot.rows(), meta.rows);
             return Err(Error::new(ErrorKind::Damaged, message));
         }
-        Self::new(keys, segment.section(FINGERPRINTS)?, vectors, meta.seed)
+        Ok(snapshot)
     }
 
     /// Writes everything but the vectors, which come first (see [`write::Writer`]).

@@ -1,6 +1,8 @@
 //! A real database in llm's schema, a naive model of its answers, and an engine over both.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
+pub mod sidecar;
+
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
@@ -213,8 +215,10 @@ fn naive_score(row: &[f32], query: &[f32], metric: Metric) -> f64 {
         queries += q * q;
         distance += (x - q) * (x - q);
     }
+    // As llm does it: Python's `** 0.5` is a power, not a square root.
+    let half = std::hint::black_box(0.5);
     match metric {
-        Metric::Cosine => dot / (rows.sqrt() * queries.sqrt()),
+        Metric::Cosine => dot / (rows.powf(half) * queries.powf(half)),
         Metric::Dot => dot,
         Metric::L2 => distance,
     }

@@ -1,5 +1,6 @@
 //! `flat` against a naive float64 scan, on every instruction set of this machine.
 
+use fixedbitset::FixedBitSet;
 use proptest::prelude::*;
 
 use super::*;
@@ -9,12 +10,16 @@ use crate::search::score::exact_score;
 /// Every way of opening the same vectors.
 fn indexes(values: &[f32], dim: usize, metric: Metric) -> Vec<(String, FlatIndex)> {
     let vectors = Matrix::from_slice(values, dim).unwrap();
-    let sections = Flat.build(&vectors, metric, &Parameters::new(), &Silent).unwrap();
-    let open = |kernels: Kernels| {
-        let index = FlatIndex::open(kernels, vectors.clone(), metric, &sections).unwrap();
-        (format!("{} {metric}", kernels.name()), index)
-    };
-    Kernels::available().into_iter().map(open).collect()
+    let mut opened = Vec::new();
+    for codes in ["never", "always"] {
+        let parameters = Parameters::from([(CODES.into(), codes.into())]);
+        let sections = Flat.build(&vectors, metric, &parameters, &Silent).unwrap();
+        for kernels in Kernels::available() {
+            let index = FlatIndex::open(kernels, vectors.clone(), metric, &sections).unwrap();
+            opened.push((format!("{} {metric}, codes {codes}", kernels.name()), index));
+        }
+    }
+    opened
 }
 
 /// The k closest allowed rows and all that tie with the last, by brute force.

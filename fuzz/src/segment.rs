@@ -73,7 +73,7 @@ pub fn run(data: &[u8]) {
         let _ = (segment.section::<u64>(name), segment.section::<f32>(name));
     }
     let Ok(base) = Snapshot::open(&segment) else { return };
-    let _ = base.check();
+    let _ = base.check(Metric::Cosine);
     search::every_way(&base, &sections(&segment));
     compare(&base);
 }

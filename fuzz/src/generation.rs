@@ -30,7 +30,8 @@ static SCRATCH: LazyLock<PathBuf> = LazyLock::new(|| files::scratch("generation"
 /// A good base and delta, with the manifest above and with one of its own.
 pub fn seed() {
     let norms = [0, 0, 128, 63].repeat(3);
-    let head = br#"{"kind":"flat","metric":"cosine","parameters":{}}"#;
+    let head = br#"{"kind":"flat","metric":"cosine","parameters":{},
+"sources":[{"store":"collection","name":"posts","model":null}]}"#;
     let base = good(&["a", "b", "c"], &[("kind.norms", &norms), ("index", head)]);
     let delta_head = br#"{"base":"01010101010101010101010101010101"}"#;
     let gone: (&str, &[u8]) = ("tombstones", &[1, 0, 0, 0]);

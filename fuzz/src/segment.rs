@@ -23,9 +23,15 @@ const FILE: u8 = 0xff;
 
 /// A good segment, as a recipe and as a file.
 pub fn seed() {
-    let recipe = good(&["a", "b", "c"], &[("kind.norms", &[0, 0, 128, 63].repeat(3))]);
+    let norms = [0, 0, 128, 63].repeat(3);
+    let recipe = good(&["a", "b", "c"], &[("kind.norms", &norms)]);
     let file = from_recipe(&recipe, 1);
-    files::seeds(&[recipe, [&[FILE][..], &file].concat(), good(&[], &[])]);
+    // One block: a group of codes for two dimensions, then factors.
+    let codes = [[0x78; 64], [0x3c; 64], [0x3f; 64], [0x40; 64]].concat();
+    let coded: [(&str, &[u8]); 3] =
+        [("kind.norms", &norms), ("kind.codes", &codes), ("kind.center", &[0; 8])];
+    let coded = good(&["a", "b", "c"], &coded);
+    files::seeds(&[recipe, [&[FILE][..], &file].concat(), good(&[], &[]), coded]);
 }
 
 /// A recipe with rows of two dimensions, seed 7, and more sections.

@@ -8,7 +8,7 @@ const HEADER: usize = 4096;
 const ENTRY: usize = 64;
 
 /// Names that readers ask for, and one that they don't.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 13] = [
     "vectors",
     "keys.offsets",
     "keys.bytes",
@@ -19,6 +19,8 @@ const NAMES: [&str; 11] = [
     "delta",
     "tombstones",
     "kind.norms",
+    "kind.codes",
+    "kind.center",
     "other",
 ];
 

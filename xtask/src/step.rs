@@ -67,17 +67,16 @@ impl Step {
         Ok(talk)
     }
 
-    /// Runs it quietly and returns what it printed; its errors are shown.
+    /// Runs it, unseen by the terminal, and returns what it printed.
     pub(crate) fn read(mut self) -> Result<String> {
-        let output = self
-            .command
-            .stderr(Stdio::inherit())
-            .output()
-            .with_context(|| format!("can't run {}", self.line()))?;
+        let line = self.line();
+        let output = self.command.stdin(Stdio::null()).output();
+        let output = output.with_context(|| format!("can't run {line}"))?;
         if !output.status.success() {
-            bail!("{}; to repeat it:\n  {}", output.status, self.line());
+            let talk = String::from_utf8_lossy(&output.stderr);
+            bail!("{talk}\n{}; to repeat it:\n  {line}", output.status);
         }
-        String::from_utf8(output.stdout).with_context(|| format!("output of {}", self.line()))
+        String::from_utf8(output.stdout).with_context(|| format!("output of {line}"))
     }
 
     /// Runs it unheard; whether it succeeded.

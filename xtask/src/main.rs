@@ -9,7 +9,8 @@ mod step;
 mod test;
 mod workspace;
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// The habits of the project, as commands.
@@ -39,11 +40,18 @@ Examples:
   cargo xtask fuzz segment --seconds 600  one target, ten minutes
   cargo xtask docs                        after a change of an option or a help text";
 
-fn main() -> Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
         Command::Test => test::run(),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Docs => docs::write(),
         Command::Fixture => fixture::write(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("\n{error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

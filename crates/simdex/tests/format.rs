@@ -93,8 +93,11 @@ fn decoder() -> String {
     block.split_once("\n```").unwrap().0.to_owned()
 }
 
-/// What the decoder prints of the indexes in `folder`: (index, source, id as JSON, vector).
-fn decode(folder: &Path) -> Option<Vec<(String, String, String, Vec<f32>)>> {
+/// A row: index, source, id as JSON, vector.
+type Row = (String, String, String, Vec<f32>);
+
+/// What the decoder prints of the indexes in `folder`; `None` where there is no Python.
+fn decode(folder: &Path) -> Option<Vec<Row>> {
     let output = Command::new(python()?).args(["-c", &decoder()]).arg(folder).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let lines = String::from_utf8(output.stdout).unwrap();

@@ -1,7 +1,7 @@
 //! Sidecar files that somebody made, with checksums that fit: no panic, no way out of the folder,
 //! and the answer is the database's.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 
@@ -214,6 +214,9 @@ fn sql_in_a_catalog_only_reads() {
 }
 
 /// Segments whose checksums fit but whose numbers don't.
+/// What is wrong, and the sections that say so.
+type Case<'a> = (&'a str, Vec<(&'a str, Vec<u8>)>);
+
 #[test]
 fn a_hostile_segment() {
     let target = Victim::new();
@@ -225,7 +228,7 @@ fn a_hostile_segment() {
     let order = |values: &[u32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     let meta =
         |rows: u64, dim: u64| format!("{{\"rows\":{rows},\"dim\":{dim},\"seed\":1}}").into_bytes();
-    let cases: Vec<(&str, Vec<(&str, Vec<u8>)>)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("keys that point nowhere", vec![("keys.offsets", words(&[u64::MAX; 7]))]),
         ("keys that run backwards", vec![("keys.offsets", words(&[60, 50, 40, 30, 20, 10, 0]))]),
         ("rows that are not there", vec![("keys.order", order(&[u32::MAX; 6]))]),

@@ -1,6 +1,6 @@
 //! Sources: what an index covers, and the SQL that reads it.
 //!
-//! A [`Store`] turns a definition into a [`Relation`]: which table, which columns, which rows. All
+//! Each store turns a definition into a [`Relation`]: which table, which columns, which rows. All
 //! else (scan, look-up, filter, content) is the same SQL for every store.
 
 use rusqlite::ToSql;

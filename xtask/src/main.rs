@@ -1,3 +1,49 @@
 //! The habits of the project, as commands.
+#![allow(clippy::print_stdout, reason = "a tool for people at a terminal")]
 
-fn main() {}
+mod docs;
+mod fixture;
+mod fuzz;
+mod python;
+mod step;
+mod test;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The habits of the project, as commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs every lint and test; what CI runs
+    Test,
+    /// Attacks the readers of untrusted bytes with generated input
+    Fuzz(fuzz::Arguments),
+    /// Writes the generated documents anew
+    Docs,
+    /// Writes tests/fixtures/v1 anew; only before its format version is released
+    Fixture,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask test                        before every push
+  cargo xtask fuzz                        every target, one minute each
+  cargo xtask fuzz segment --seconds 600  one target, ten minutes
+  cargo xtask docs                        after a change of an option or a help text";
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Test => test::run(),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Docs => docs::write(),
+        Command::Fixture => fixture::write(),
+    }
+}

@@ -8,6 +8,7 @@ pub mod index;
 pub mod kernels;
 pub mod matrix;
 pub mod observe;
+mod quant;
 pub mod search;
 pub mod snapshot;
 pub mod store;

@@ -113,7 +113,7 @@ impl Generation {
         let base = Snapshot::open(&segment)?;
         if !proven || check == Check::Always {
             segment.check()?;
-            base.check()?;
+            base.check(definition.metric)?;
         }
         let head: Head = read_json(&segment, HEAD)?;
         if head != Head::of(definition) {
@@ -136,7 +136,11 @@ impl Generation {
         };
         let delta = match &manifest.delta {
             None => Delta::none(base.rows()),
-            Some(record) => read_delta(folder.open(record)?.segment, &base, &manifest.base)?,
+            Some(record) => {
+                let delta = read_delta(folder.open(record)?.segment, &base, &manifest.base)?;
+                delta.tail.as_ref().map_or(Ok(()), |tail| tail.check(definition.metric))?;
+                delta
+            }
         };
         Ok(Self { manifest: manifest.clone(), base, index, delta, newly_proven: !proven })
     }
@@ -231,7 +235,6 @@ fn read_delta(segment: Segment, base: &Snapshot, record: &SegmentRecord) -> Resu
         false => None,
         true => {
             let tail = Snapshot::open(&segment)?;
-            tail.check()?;
             if tail.dim() != base.dim() || tail.seed() != base.seed() {
                 return damaged("the delta's rows are not like the base's".into());
             }

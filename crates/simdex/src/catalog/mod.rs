@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::files::{Lock, Wait};
 use crate::catalog::home::Home;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::index::Parameters;
 use crate::snapshot::segment::SegmentId;
 use crate::store::source::Source;
@@ -97,7 +97,7 @@ impl Catalog {
         let (path, backup) = (home.folder().join(CATALOG), home.folder().join(BACKUP));
         let read = |path: &Path| {
             files::read_json::<Self>(path).and_then(|found| match found {
-                Some(catalog) => catalog.check(path).map(Some),
+                Some(catalog) => catalog.checked().context("path", path.display()).map(Some),
                 None => Ok(None),
             })
         };
@@ -120,8 +120,11 @@ impl Catalog {
         }
     }
 
-    /// What a hostile file could say and we never would.
-    fn check(self, path: &Path) -> Result<Self> {
+    /// The catalog, unless it says what only a hostile file could say.
+    ///
+    /// # Errors
+    /// `Damaged`.
+    pub fn checked(self) -> Result<Self> {
         let fresh = |folder: &str| {
             let digits = folder.strip_prefix(FOLDER_PREFIX).unwrap_or("");
             digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -130,7 +133,7 @@ impl Catalog {
             if !fresh(&definition.folder) || definition.sources.is_empty() {
                 let message =
                     format!("the definition of index `{}` makes no sense", definition.name);
-                return Err(Error::new(ErrorKind::Damaged, message).with("path", path.display()));
+                return Err(Error::new(ErrorKind::Damaged, message));
             }
         }
         Ok(self)

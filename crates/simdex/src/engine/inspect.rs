@@ -25,7 +25,7 @@ impl Engine {
         let mut infos = Vec::new();
         for collection in llm::collections(&read)? {
             let Source::Collection { name, model } = collection.source else { continue };
-            let rows = Rows::of(llm::of_collection(collection.id, &read)?, &read);
+            let rows = Rows::of(llm::of_collection(collection.id), &read);
             let mut census = Census::default();
             rows.each(&name, observer, |_, embedding| {
                 match blob::check(embedding, Metric::Cosine) {

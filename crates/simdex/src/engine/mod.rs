@@ -7,6 +7,8 @@ mod rows;
 mod scope;
 mod search;
 
+use std::time::SystemTime;
+
 use api::*;
 
 use crate::catalog::files::Wait;
@@ -16,7 +18,7 @@ use crate::catalog::{Catalog, Definition, Loaded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index;
 use crate::observe::Observer;
-use crate::store::database::Database;
+use crate::store::database::{Clock, Database};
 use crate::store::source::Source;
 
 /// The kind used when none is asked for.
@@ -26,6 +28,7 @@ const DEFAULT_KIND: &str = "flat";
 #[derive(Debug)]
 pub struct Engine {
     location: Location,
+    clock: Clock,
 }
 
 impl Engine {
@@ -35,7 +38,13 @@ impl Engine {
     /// `NotFound` when there is no such file, `Invalid` when it is a folder.
     pub fn open(mut location: Location) -> Result<Self> {
         location.database = Database::locate(&location.database)?;
-        Ok(Self { location })
+        Ok(Self { location, clock: SystemTime::now })
+    }
+
+    /// The same with another clock, for tests: files count as settled by what it says.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Where the database is, symbolic links resolved.
@@ -167,7 +176,7 @@ impl Engine {
     }
 
     fn database(&self) -> Result<Database> {
-        Database::open(&self.location.database)
+        Database::open(&self.location.database, self.clock)
     }
 
     fn home(&self) -> Result<Home> {

@@ -89,6 +89,12 @@ pub trait Kind: Sync + Send {
     /// The parameters that `--set` accepts.
     fn parameters(&self) -> &'static [Parameter];
 
+    /// Parameter sets that trade recall for speed in [`Kind::open`] alone, so without building anew;
+    /// `compare` sweeps them on top of the user's. Exact kinds have one, the empty set.
+    fn sweep(&self) -> Vec<Parameters> {
+        vec![Parameters::new()]
+    }
+
     /// Builds the structure over `vectors`; the sections are stored and handed to [`Kind::open`].
     ///
     /// Every row is finite and, under cosine, not zero.

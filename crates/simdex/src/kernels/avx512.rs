@@ -7,7 +7,13 @@ use super::lanes::{self, Lanes, Product, SquaredDifference};
 
 /// Proof that the machine has AVX-512 F, BW, DQ and VL.
 #[derive(Debug, Clone, Copy)]
-pub struct Avx512(());
+pub struct Avx512 {
+    pub(super) vnni: Option<Vnni>,
+}
+
+/// Proof that the machine also has AVX-512 VNNI.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Vnni(());
 
 impl Avx512 {
     /// `None` where an instruction is missing.
@@ -16,7 +22,13 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl");
-        present.then_some(Self(()))
+        let vnni = is_x86_feature_detected!("avx512vnni").then_some(Vnni(()));
+        present.then_some(Self { vnni })
+    }
+
+    /// The same without VNNI, as on Skylake-SP; `None` where it has none anyway.
+    pub fn without_vnni(self) -> Option<Self> {
+        self.vnni.map(|_| Self { vnni: None })
     }
 
     /// See [`super::Kernels::dot`].

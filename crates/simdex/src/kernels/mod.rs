@@ -17,13 +17,23 @@
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_codes;
+#[cfg(target_arch = "x86_64")]
 pub mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_codes;
+pub mod codes;
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_codes;
 pub mod scalar;
+mod scalar_codes;
 #[cfg(test)]
 mod tests;
+
+use codes::{BLOCK_ROWS, CodeQuery};
 
 /// An instruction set that this machine has.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +80,8 @@ impl Kernels {
             #[cfg(target_arch = "x86_64")]
             avx512::Avx512::new().map(Self::Avx512),
             #[cfg(target_arch = "x86_64")]
+            avx512::Avx512::new().and_then(avx512::Avx512::without_vnni).map(Self::Avx512),
+            #[cfg(target_arch = "x86_64")]
             avx2::Avx2::new().map(Self::Avx2),
             #[cfg(target_arch = "aarch64")]
             neon::Neon::new().map(Self::Neon),
@@ -81,6 +93,8 @@ impl Kernels {
     /// Its name, for reports.
     pub fn name(self) -> &'static str {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(isa) if isa.vnni.is_some() => "avx512vnni",
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(_) => "avx512",
             #[cfg(target_arch = "x86_64")]
@@ -112,5 +126,17 @@ impl Kernels {
     /// `out[i]` = ‖query − row i‖², otherwise as [`Kernels::dot_rows`].
     pub fn squared_l2_rows(self, query: &[f32], rows: &[f32], out: &mut [f32]) {
         dispatch!(self, isa => isa.squared_l2_rows(query, rows, out));
+    }
+
+    /// Sums of the codes of one block of 16 rows against `Q` queries, and for each query the rows
+    /// (bits) that may reach its limit. O(Q · dim).
+    pub fn code_block<const Q: usize>(
+        self,
+        block: &[u8],
+        queries: [&CodeQuery; Q],
+        limits: [f32; Q],
+        sums: &mut [[i32; BLOCK_ROWS]; Q],
+    ) -> [u16; Q] {
+        dispatch!(self, isa => isa.code_block(block, queries, limits, sums))
     }
 }

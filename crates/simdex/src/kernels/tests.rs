@@ -136,3 +136,43 @@ proptest! {
         check_all(&query, &rows);
     }
 }
+
+/// Sums over codes are whole numbers, the same everywhere, also where every product is largest.
+#[test]
+fn code_sums_are_exact_on_every_instruction_set() {
+    use super::codes::*;
+    for dim in (1usize..40).chain([384, 1536, 4099]) {
+        let groups = dim.div_ceil(GROUP_DIMS);
+        for extreme in [false, true] {
+            let noise = values(groups * GROUP_BYTES, dim as u64, 128.0);
+            let codes = noise.iter().map(|&x| if extreme { 0xFF } else { x as i8 as u8 });
+            let block: Vec<u8> = codes.chain([0; FACTOR_BYTES]).collect();
+            let query = |seed: u64| -> Vec<i8> {
+                let noise = values(dim, seed, 127.9);
+                noise
+                    .iter()
+                    .map(|&x| if extreme { [127, -127][seed as usize % 2] } else { x as i8 })
+                    .collect()
+            };
+            let small: [Vec<i8>; 4] = std::array::from_fn(|seed| query(seed as u64));
+            let want = |q: &[i8], row: usize| -> i32 {
+                let code = |d: usize| {
+                    let byte = block[d / 8 * GROUP_BYTES + 4 * row + d % 4];
+                    i32::from(if d % 8 < 4 { byte & 15 } else { byte >> 4 })
+                };
+                q.iter().enumerate().map(|(d, &q)| i32::from(q) * code(d)).sum()
+            };
+            let queries = small.each_ref().map(|q| CodeQuery::new(q, 1.0, 1.0, 1.0));
+            for kernels in Kernels::available() {
+                let (mut four, mut one) = ([[0; BLOCK_ROWS]; 4], [[0; BLOCK_ROWS]; 1]);
+                kernels.code_block(&block, queries.each_ref(), [0.0; 4], &mut four);
+                kernels.code_block(&block, [&queries[1]], [0.0], &mut one);
+                assert_eq!(four[1], one[0]);
+                for (q, sums) in small.iter().zip(&four) {
+                    let want: Vec<i32> = (0..BLOCK_ROWS).map(|row| want(q, row)).collect();
+                    assert_eq!(sums.as_slice(), want, "{}, dim {dim}", kernels.name());
+                }
+            }
+        }
+    }
+}

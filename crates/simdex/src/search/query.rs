@@ -1,6 +1,7 @@
 //! A query vector, prepared once for a metric.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::search::score::root;
 use crate::types::Metric;
 
 /// A query: its values in float64 as given (exact scores use these) and in float32 (kernels use these).
@@ -29,7 +30,7 @@ impl Query {
                 vector[at]
             ));
         }
-        let norm = vector.iter().map(|value| value * value).sum::<f64>().sqrt();
+        let norm = root(vector.iter().map(|value| value * value).sum());
         if metric == Metric::Cosine && norm == 0.0 {
             return invalid(
                 "the query vector is zero, which has no cosine similarity to anything".into(),

@@ -15,7 +15,14 @@ pub fn exact_score(query: &Query, row: &[f32]) -> f64 {
         Metric::Cosine => {
             let dot: f64 = pairs().map(|(q, x)| x * q).sum();
             let norm: f64 = pairs().map(|(_, x)| x * x).sum();
-            dot / (norm.sqrt() * query.norm())
+            dot / (root(norm) * query.norm())
         }
     }
+}
+
+/// The square root as Python computes `x ** 0.5`: C's `pow`, which may differ from `sqrt` in the
+/// last place. With it scores equal llm's to the last digit.
+pub(crate) fn root(square: f64) -> f64 {
+    // The compiler would turn a power of 0.5 that it can see into a square root.
+    square.powf(std::hint::black_box(0.5))
 }

@@ -6,6 +6,7 @@ pub mod key;
 pub mod segment;
 pub mod write;
 
+use rusqlite::types::ValueRef;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -13,6 +14,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::matrix::{Matrix, Slab};
 use crate::snapshot::key::Keys;
 use crate::snapshot::segment::{Segment, SegmentWriter};
+use crate::store::blob;
+use crate::types::Metric;
 
 /// The fingerprint of a row: XXH3-64 of its blob. The seed is random for every snapshot, so that
 /// nobody can prepare two blobs that look alike.
@@ -145,12 +148,13 @@ impl Snapshot {
             && self.keys.parts() == other.keys.parts()
     }
 
-    /// Recomputes every row's fingerprint from its vector, and checks that keys decode and are
-    /// sorted: what checksums can't say of a file that somebody made. O(size).
+    /// Recomputes every row's fingerprint from its vector, and checks that `metric` can compare it
+    /// and that keys decode and are sorted: what checksums can't say of a file that somebody made.
+    /// O(size).
     ///
     /// # Errors
     /// `Damaged`, naming the row.
-    pub fn check(&self) -> Result<()> {
+    pub fn check(&self, metric: Metric) -> Result<()> {
         let Some(vectors) = &self.vectors else { return Ok(()) };
         let (_, _, order) = self.keys.parts();
         let mut before: Option<(&[u8], u32)> = None;
@@ -163,9 +167,13 @@ impl Snapshot {
                 return Err(Error::new(ErrorKind::Damaged, message));
             }
             before = Some((key, row));
-            if fingerprint(&little_endian(vectors.row(index)), self.seed) != self.fingerprint(index)
-            {
+            let blob = little_endian(vectors.row(index));
+            if fingerprint(&blob, self.seed) != self.fingerprint(index) {
                 let message = format!("the vector of row {row} does not match its fingerprint");
+                return Err(Error::new(ErrorKind::Damaged, message));
+            }
+            if let Err(defect) = blob::check(ValueRef::Blob(&blob), metric) {
+                let message = format!("row {row} can't be compared: {}", defect.describe());
                 return Err(Error::new(ErrorKind::Damaged, message));
             }
         }

@@ -319,8 +319,11 @@ fn parse(bytes: &[u8]) -> Result<(SegmentId, BTreeMap<String, Section>)> {
     }
     let mut id = [0; 16];
     id.copy_from_slice(&header[24..40]);
+    if count > MOST_SECTIONS {
+        return Err(damaged(format!("{count} sections, a segment has at most {MOST_SECTIONS}")));
+    }
     let mut sections = BTreeMap::new();
-    let entries = header[ENTRY..].chunks_exact(ENTRY).take(count.min(MOST_SECTIONS));
+    let entries = header[ENTRY..].chunks_exact(ENTRY).take(count);
     for (index, entry) in entries.enumerate() {
         let at = ENTRY * (index + 1);
         let name = entry[..NAME].split(|&byte| byte == 0).next().unwrap_or(&[]);
@@ -334,6 +337,9 @@ fn parse(bytes: &[u8]) -> Result<(SegmentId, BTreeMap<String, Section>)> {
         let Some(range) = range else {
             return Err(damaged(format!("section `{name}` lies outside the file")));
         };
+        if sections.contains_key(&name) {
+            return Err(damaged(format!("there are two sections `{name}`")));
+        }
         sections.insert(name, Section { range, checksum: word(at + 48) });
     }
     Ok((SegmentId(id), sections))
@@ -408,6 +414,30 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         let message = read(&path).unwrap_err().to_string();
         assert!(message.contains("format version 9, this simdex reads version 1"), "{message}");
+    }
+
+    /// A segment whose header is `header`, its checksum put right.
+    fn resealed(mut header: Vec<u8>) -> Vec<u8> {
+        header[56..64].fill(0);
+        let checksum = xxh3_64(&header[..HEADER]);
+        header[56..64].copy_from_slice(&checksum.to_le_bytes());
+        header
+    }
+
+    #[test]
+    fn two_sections_of_one_name_and_too_many_are_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        write(&path);
+        let good = std::fs::read(&path).unwrap();
+        let mut twice = good.clone();
+        twice.copy_within(64..96, 128);
+        let message = parse(&resealed(twice)).unwrap_err().to_string();
+        assert!(message.contains("two sections `numbers`"), "{message}");
+        let mut many = good;
+        many[12] = 64;
+        let message = parse(&resealed(many)).unwrap_err().to_string();
+        assert!(message.contains("64 sections"), "{message}");
     }
 
     proptest! {

@@ -33,7 +33,11 @@ pub struct Database {
     /// Other databases that this connection reads.
     attached: Vec<PathBuf>,
     immutable: bool,
+    clock: Clock,
 }
+
+/// Tells the time; the system's, but for tests of what depends on it.
+pub type Clock = fn() -> SystemTime;
 
 impl Database {
     /// Opens the database at `path`. Creates nothing.
@@ -41,7 +45,7 @@ impl Database {
     /// # Errors
     /// `NotFound`, `Invalid` when it is no database, `ReadOnly` or `Database` when SQLite can't
     /// read it.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path, clock: Clock) -> Result<Self> {
         let path = resolve(path)?;
         let read_write = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -74,7 +78,7 @@ impl Database {
                 }
             },
         };
-        Ok(Self { connection, path, attached: Vec::new(), immutable })
+        Ok(Self { connection, path, attached: Vec::new(), immutable, clock })
     }
 
     /// The path with symbolic links resolved; nothing is opened.
@@ -120,7 +124,7 @@ impl Database {
         self.connection.execute_batch("BEGIN").context("database", self.path.display())?;
         let mut transaction = ReadTransaction { database: self, identity: None, settled: false };
         transaction.each(FIRST_READ, &[], &Silent, |_| Ok(()))?;
-        let now = SystemTime::now();
+        let now = (self.clock)();
         transaction.identity = DatabaseIdentity::of(&self.path)?;
         transaction.settled = transaction.identity == before
             && before.is_some_and(|identity| identity.is_settled(now));

@@ -115,6 +115,8 @@ impl DatabaseIdentity {
         let mut wal = path.as_os_str().to_owned();
         wal.push("-wal");
         let wal = FileIdentity::of(Path::new(&wal))?.filter(|file| file.size > 0);
+        // SQLite run by root sets the log's owner each time it opens it, which counts as a change.
+        let wal = wal.map(|wal| FileIdentity { changed: wal.modified, ..wal });
         Ok(Some(Self { main, wal }))
     }
 

@@ -216,8 +216,10 @@ fn naive_score(row: &[f32], query: &[f32], metric: Metric) -> f64 {
         queries += q * q;
         distance += (x - q) * (x - q);
     }
+    // As llm does it: Python's `** 0.5` is a power, not a square root.
+    let half = std::hint::black_box(0.5);
     match metric {
-        Metric::Cosine => dot / (rows.sqrt() * queries.sqrt()),
+        Metric::Cosine => dot / (rows.powf(half) * queries.powf(half)),
         Metric::Dot => dot,
         Metric::L2 => distance,
     }

@@ -1,5 +1,6 @@
 //! `flat` against a naive float64 scan, on every instruction set of this machine.
 
+use fixedbitset::FixedBitSet;
 use proptest::prelude::*;
 
 use super::*;
@@ -9,12 +10,16 @@ use crate::search::score::exact_score;
 /// Every way of opening the same vectors.
 fn indexes(values: &[f32], dim: usize, metric: Metric) -> Vec<(String, FlatIndex)> {
     let vectors = Matrix::from_slice(values, dim).unwrap();
-    let sections = Flat.build(&vectors, metric, &Parameters::new(), &Silent).unwrap();
-    let open = |kernels: Kernels| {
-        let index = FlatIndex::open(kernels, vectors.clone(), metric, &sections).unwrap();
-        (format!("{} {metric}", kernels.name()), index)
-    };
-    Kernels::available().into_iter().map(open).collect()
+    let mut opened = Vec::new();
+    for codes in ["never", "always"] {
+        let parameters = Parameters::from([(CODES.into(), codes.into())]);
+        let sections = Flat.build(&vectors, metric, &parameters, &Silent).unwrap();
+        for kernels in Kernels::available() {
+            let index = FlatIndex::open(kernels, vectors.clone(), metric, &sections).unwrap();
+            opened.push((format!("{} {metric}, codes {codes}", kernels.name()), index));
+        }
+    }
+    opened
 }
 
 /// The k closest allowed rows and all that tie with the last, by brute force.
@@ -209,5 +214,34 @@ proptest! {
         k in 1usize..12,
     ) {
         check(&rows, &queries, k);
+    }
+}
+
+/// Whatever bytes a hostile file holds, a search ends without a panic, with rows that exist.
+#[test]
+fn hostile_codes_do_no_harm() {
+    let (dim, n) = (19, 200);
+    let vectors = Matrix::from_slice(&normal(dim * n, 1), dim).unwrap();
+    let always = Parameters::from([(CODES.into(), "always".into())]);
+    for metric in Metric::ALL {
+        let honest = Flat.build(&vectors, metric, &always, &Silent).unwrap();
+        let queries: Vec<_> =
+            (0..6).map(|seed| Query::from_f32(&normal(dim, seed), metric).unwrap()).collect();
+        for (name, section) in &honest {
+            for fill in [0x00u8, 0x7F, 0x80, 0xFF] {
+                let mut sections = honest.clone();
+                sections.insert(name.clone(), Slab::from_slice(&vec![fill; section.len()]));
+                for kernels in Kernels::available() {
+                    let opened = FlatIndex::open(kernels, vectors.clone(), metric, &sections);
+                    let found = opened.unwrap().candidates_batch(&queries, 5, None, &Silent);
+                    assert!(found.unwrap().iter().flatten().all(|&row| (row as usize) < n));
+                }
+            }
+            let mut short = honest.clone();
+            short.insert(name.clone(), Slab::from_slice(&section[..section.len() - 4]));
+            assert!(FlatIndex::open(Kernels::detect(), vectors.clone(), metric, &short).is_err());
+            short.remove(name);
+            assert!(FlatIndex::open(Kernels::detect(), vectors.clone(), metric, &short).is_err());
+        }
     }
 }

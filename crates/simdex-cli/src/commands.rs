@@ -1,0 +1,27 @@
+//! One file a command.
+
+use crate::app::App;
+use crate::args::Command;
+
+mod collections;
+mod completions;
+mod embedder;
+mod index;
+mod man;
+mod quickstart;
+mod search;
+mod similar;
+
+/// Runs a command.
+pub(crate) fn run(command: Command, app: &App) -> anyhow::Result<()> {
+    match command {
+        Command::Quickstart(args) => quickstart::run(&args, app),
+        Command::Collections(args) => collections::run(&args, app),
+        Command::Similar(args) => similar::run(&args, app),
+        Command::Search(args) => search::run(&args, app),
+        Command::Index(command) => index::run(command, app),
+        Command::Embedder(command) => embedder::run(command, app),
+        Command::Completions(args) => completions::run(&args, app),
+        Command::Man(args) => man::run(&args, app),
+    }
+}

@@ -1,0 +1,36 @@
+//! `index drop`: deletes indexes.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use super::each;
+use crate::app::App;
+use crate::args::index::DropArgs;
+
+pub(super) fn run(args: &DropArgs, app: &App) -> anyhow::Result<()> {
+    let engine = app.engine()?;
+    // Only a person at a terminal is asked: an index can be made again, and scripts can't answer.
+    if !args.yes && io::stdin().is_terminal() && io::stderr().is_terminal() {
+        // Names that don't exist are an error before the question, not after it.
+        for name in &args.names {
+            engine.index(name)?;
+        }
+        if !confirm(&args.names)? {
+            app.printer().note("nothing was deleted");
+            return Ok(());
+        }
+    }
+    let outcome = each(&args.names, app, |name| {
+        engine.drop_index(name)?;
+        app.printer().line(&format!("deleted index {name}"))
+    })?;
+    outcome.end()
+}
+
+fn confirm(names: &[String]) -> io::Result<bool> {
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "Delete {}? The database keeps every row. [y/N] ", names.join(", "))?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}

@@ -1,0 +1,57 @@
+//! Commands that can be copied into a shell.
+
+use std::borrow::Cow;
+use std::env;
+use std::path::Path;
+
+use crate::paths;
+
+/// `text` as one word of a POSIX shell.
+pub(crate) fn quote(text: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@%+=,".contains(&byte);
+    match !text.is_empty() && text.bytes().all(plain) {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(format!("'{}'", text.replace('\'', r"'\''"))),
+    }
+}
+
+/// What to type to run this very program.
+pub(crate) fn this_program() -> String {
+    let Ok(this) = env::current_exe() else { return "simdex".to_owned() };
+    let on_path = paths::program("simdex").and_then(|path| path.canonicalize().ok());
+    if on_path.is_some() && on_path == this.canonicalize().ok() {
+        return "simdex".to_owned();
+    }
+    path(&this)
+}
+
+/// A path as a word of a command, relative to the current folder where it is inside.
+pub(crate) fn path(path: &Path) -> String {
+    let relative = env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok());
+    let path = match relative {
+        // A program's name alone would be looked for in PATH, and `-` would be an option.
+        Some(relative) => Path::new(".").join(relative),
+        None => path.to_owned(),
+    };
+    quote(&path.to_string_lossy()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_needed() {
+        assert_eq!(quote("org/model-1:q8"), "org/model-1:q8");
+        assert_eq!(quote("I'm here"), r"'I'\''m here'");
+        assert_eq!(quote(""), "''");
+        assert_eq!(quote("$HOME"), "'$HOME'");
+    }
+
+    #[test]
+    fn paths_inside_this_folder_are_short() {
+        let here = env::current_dir().unwrap();
+        assert_eq!(path(&here.join("a b/x")), "'./a b/x'");
+        assert_eq!(path(Path::new("/elsewhere/x")), "/elsewhere/x");
+    }
+}

@@ -1,0 +1,100 @@
+//! Error messages: what is wrong, where, and the next step.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
+
+mod common;
+
+use common::Sandbox;
+use insta::assert_snapshot;
+
+#[test]
+fn no_database() {
+    let sandbox = Sandbox::empty();
+    assert_snapshot!("no_database", sandbox.refusal(&["collections"]));
+    assert_snapshot!("no_database_option", sandbox.refusal(&["collections", "-d", "none.db"]));
+    assert_snapshot!("folder", sandbox.refusal(&["collections", "-d", "."]));
+    let left: Vec<_> = sandbox.path("").read_dir().unwrap().collect();
+    assert!(left.is_empty(), "nothing is created: {left:?}");
+}
+
+#[test]
+fn the_variable_names_the_database_as_in_llm() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.simdex(&["collections"]).env("LLM_EMBEDDINGS_DB", "other.db").output();
+    let stderr = String::from_utf8(output.unwrap().stderr).unwrap();
+    assert!(stderr.contains("no database at other.db (as LLM_EMBEDDINGS_DB says)"), "{stderr}");
+    let output = sandbox.simdex(&["collections"]).env("LLM_EMBEDDINGS_DB", "").output().unwrap();
+    assert!(output.status.success(), "an empty variable is an unset one");
+}
+
+#[test]
+fn wrong_names() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!("wrong_id", sandbox.refusal(&["similar", "posts", "nope"]));
+    assert_snapshot!("wrong_collection", sandbox.refusal(&["similar", "nope", "cat"]));
+    assert_snapshot!("wrong_index", sandbox.refusal(&["search", "nope", "cat"]));
+    assert_snapshot!(
+        "wrong_through",
+        sandbox.refusal(&["similar", "posts", "cat", "--index", "x"])
+    );
+    assert_snapshot!(
+        "wrong_kind",
+        sandbox.refusal(&["index", "create", "x", "-c", "posts", "--kind", "x"])
+    );
+    assert_snapshot!("drop_wrong", sandbox.refusal(&["index", "drop", "nope"]));
+}
+
+#[test]
+fn not_a_database() {
+    let sandbox = Sandbox::empty();
+    std::fs::write(sandbox.path("embeddings.db"), "hello, I am text").unwrap();
+    assert_snapshot!("not_a_database", sandbox.refusal(&["collections"]));
+    rusqlite::Connection::open(sandbox.path("t.db"))
+        .unwrap()
+        .execute_batch("CREATE TABLE t (x)")
+        .unwrap();
+    assert_snapshot!("no_tables", sandbox.refusal(&["similar", "posts", "1", "-d", "t.db"]));
+}
+
+#[test]
+fn queries() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!("no_query", sandbox.refusal(&["similar", "posts"]));
+    assert_snapshot!("no_file", sandbox.refusal(&["similar", "posts", "-i", "none.txt"]));
+    let output = sandbox.simdex(&["similar", "posts", "-i", "-"]).write_stdin("").output().unwrap();
+    assert_snapshot!("empty_stdin", String::from_utf8(output.stderr).unwrap());
+    assert_snapshot!("vector_size", sandbox.refusal(&["similar", "posts", "--vector", "[1, 2]"]));
+    assert_snapshot!(
+        "vector_item",
+        sandbox.refusal(&["similar", "posts", "--vector", "[1, \"2\"]"])
+    );
+    assert_snapshot!(
+        "bad_sql",
+        sandbox.refusal(&["similar", "posts", "cat", "--where", "nope = 1"])
+    );
+}
+
+#[test]
+fn usage_errors_have_status_1() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!(
+        "two_formats",
+        sandbox.refusal(&["similar", "posts", "cat", "--json", "--plain"])
+    );
+    assert_snapshot!("no_command", sandbox.refusal(&["nope"]));
+    sandbox.refusal(&["similar", "posts", "cat", "--vector", "[1]"]);
+    sandbox.refusal(&["index", "create", "x"]);
+    sandbox.refusal(&["index", "build"]);
+    assert_eq!(sandbox.run(&["--version"]).0, 0);
+}
+
+#[test]
+fn a_closed_pipe_is_a_success() {
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("simdex"))
+        .args(["completions", "zsh"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+}

@@ -1,0 +1,53 @@
+//! `cargo xtask test`: every lint and test, in the order in which they fail fastest.
+
+use anyhow::Result;
+
+use crate::step::{Log, Step};
+use crate::{docs, fuzz, python};
+
+/// How long each fuzz target runs here; `cargo xtask fuzz` runs longer.
+const FUZZ_SECONDS: u32 = 10;
+
+pub(crate) fn run() -> Result<()> {
+    let mut log = Log::default();
+    log.part("formatting", || Step::cargo("fmt --all --check").run())?;
+    log.part("lints", || {
+        Step::cargo("clippy --workspace --all-targets --locked -- -D warnings").run()
+    })?;
+    // Of the libraries: the command's own crate has the engine's name, and one page can't be both.
+    log.part("documentation", || {
+        let doc = Step::cargo("doc --workspace --lib --no-deps --locked");
+        doc.env("RUSTDOCFLAGS", "-D warnings").run()
+    })?;
+    tests(&mut log)?;
+    log.part("generated documents", docs::check)?;
+    fuzz(&mut log)?;
+    log.print();
+    println!("everything passed");
+    Ok(())
+}
+
+fn tests(log: &mut Log) -> Result<()> {
+    let mut tests = Step::cargo("test --workspace --locked");
+    match python::find() {
+        None => log.left_out("comparison with llm", "no Python 3.10 or later was found")?,
+        Some(python) => {
+            tests = tests.env("SIMDEX_TEST_PYTHON", python);
+            match python::llm(python) {
+                Ok(llm) => tests = tests.env("SIMDEX_TEST_LLM", llm),
+                Err(error) => log.left_out("comparison with llm", &format!("{error:#}"))?,
+            }
+        }
+    }
+    log.part("tests", || tests.run())
+}
+
+fn fuzz(log: &mut Log) -> Result<()> {
+    match fuzz::obstacle() {
+        Some(reason) => log.left_out("fuzzing", reason),
+        None => log.part("fuzzing", || {
+            fuzz::lint()?;
+            fuzz::targets(&[], FUZZ_SECONDS)
+        }),
+    }
+}

@@ -51,7 +51,10 @@ impl Database {
         let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let (connection, immutable) = match connect(&path, read_write) {
             Ok(connection) => (connection, false),
-            Err(error) if !needs_files_beside(&error) => return Err(explain(error, &path)),
+            // Rolling back what a killed writer left can fail in several ways.
+            Err(error) if !needs_files_beside(&error) && !has_journal(&path) => {
+                return Err(explain(error, &path));
+            }
             Err(error) => match connect(&path, read_only) {
                 Ok(connection) => (connection, false),
                 // On read-only media a database in WAL mode can only be opened as immutable, which
@@ -65,6 +68,9 @@ impl Database {
                 }
                 Err(_) => {
                     let error = explain(error, &path);
+                    if error.kind() == ErrorKind::Busy {
+                        return Err(error);
+                    }
                     return Err(error.hint(
                         "its -wal or -journal file holds changes that SQLite can't read in a \
                          folder that can't be written; copy the database and that file elsewhere",

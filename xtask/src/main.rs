@@ -1,6 +1,7 @@
 //! The habits of the project, as commands.
 #![allow(clippy::print_stdout, reason = "a tool for people at a terminal")]
 
+mod bench;
 mod docs;
 mod fixture;
 mod fuzz;
@@ -27,6 +28,8 @@ enum Command {
     Test,
     /// Attacks the readers of untrusted bytes with generated input
     Fuzz(fuzz::Arguments),
+    /// Measures the engine: whole processes against llm, build, refresh, search
+    Bench(bench::Arguments),
     /// Writes the generated documents anew
     Docs,
     /// Writes tests/fixtures/v1 anew; only before its format version is released
@@ -38,12 +41,14 @@ Examples:
   cargo xtask test                        before every push
   cargo xtask fuzz                        every target, one minute each
   cargo xtask fuzz segment --seconds 600  one target, ten minutes
+  cargo xtask bench                       the engine's own figures, and llm's
   cargo xtask docs                        after a change of an option or a help text";
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Test => test::run(),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Docs => docs::write(),
         Command::Fixture => fixture::write(),
     };

@@ -93,7 +93,7 @@ pub(crate) struct CreateArgs {
     /// The collections' models have different names but are one model
     #[arg(long)]
     pub(crate) allow_models: bool,
-    /// Only define the index; the first search or `index build` builds it
+    /// Only define the index; `index build` builds it, until then searches read the database
     #[arg(long)]
     pub(crate) no_build: bool,
 }

@@ -121,7 +121,11 @@ impl From<rusqlite::Error> for Error {
             Some(rusqlite::ErrorCode::OperationInterrupted) => ErrorKind::Cancelled,
             _ => ErrorKind::Database,
         };
-        Self::new(kind, "SQLite").source(error)
+        match error {
+            // SQLite's own words, without the statement: most of that is ours, not the user's.
+            rusqlite::Error::SqlInputError { msg, .. } => Self::new(kind, format!("SQLite: {msg}")),
+            error => Self::new(kind, "SQLite").source(error),
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub mod avx512;
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
+pub mod nibbles;
+pub mod prefetch;
 pub mod scalar;
 #[cfg(test)]
 mod tests;

@@ -66,7 +66,7 @@ impl Links {
             kernels: points.kernels,
             nodes: points.nodes() as u32,
             records: points.records,
-            record_bytes: Coder::record_bytes(points.dim),
+            record_bytes: points.coder.record_bytes(),
             edges: &self.edges,
             degree: self.degree,
         }

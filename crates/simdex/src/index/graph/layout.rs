@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `graph.header` | JSON | [`Header`] |
 //! | `graph.mean` | float32 | point dim |
+//! | `graph.basis` | float32 | kept × point dim, or empty: see `Basis` |
 //! | `graph.records` | bytes | nodes × record bytes: code, ‖r‖², stretch |
 //! | `graph.edges` | uint32 | nodes × degree; neighbours, then `NO_NODE` |
 //! | `graph.entries` | uint32 | nodes where walks begin |
@@ -19,7 +20,7 @@ use crate::index::Sections;
 use crate::kernels::Kernels;
 use crate::matrix::{Matrix, Slab};
 
-use super::codes::Coder;
+use super::codes::record_bytes;
 use super::pool::NODE_LIMIT;
 use super::tune::Curve;
 use super::walk::Field;
@@ -32,6 +33,8 @@ pub(super) struct Header {
     pub(super) degree: usize,
     /// Length of the longest row; 0 unless the metric is dot.
     pub(super) radius: f64,
+    /// The gain of each block of a record.
+    pub(super) gains: Vec<f32>,
     pub(super) curve: Curve,
 }
 
@@ -43,6 +46,7 @@ pub(super) const VERSION: u32 = 1;
 pub(super) struct Layout {
     pub(super) header: Header,
     pub(super) mean: Slab<f32>,
+    pub(super) basis: Slab<f32>,
     pub(super) records: Slab<u8>,
     pub(super) edges: Slab<u32>,
     pub(super) entries: Slab<u32>,
@@ -61,6 +65,7 @@ impl Layout {
         let sections = [
             ("graph.header", Slab::from_slice(&header)),
             ("graph.mean", self.mean.cast()?),
+            ("graph.basis", self.basis.cast()?),
             ("graph.records", self.records.clone()),
             ("graph.edges", self.edges.cast()?),
             ("graph.entries", self.entries.cast()?),
@@ -87,6 +92,7 @@ impl Layout {
         }
         let layout = Self {
             mean: section("graph.mean")?.cast()?,
+            basis: section("graph.basis")?.cast()?,
             records: section("graph.records")?.clone(),
             edges: section("graph.edges")?.cast()?,
             entries: section("graph.entries")?.cast()?,
@@ -108,7 +114,7 @@ impl Layout {
             (
                 "graph.records",
                 self.records.len(),
-                nodes.checked_mul(Coder::record_bytes(point_dim)),
+                nodes.checked_mul(self.record_bytes()),
             ),
             ("graph.edges", self.edges.len(), nodes.checked_mul(degree)),
             ("graph.starts", self.starts.len(), nodes.checked_add(1)),
@@ -125,12 +131,18 @@ impl Layout {
         Ok(())
     }
 
+    fn record_bytes(&self) -> usize {
+        let dim = self.mean.len();
+        let kept = if self.basis.is_empty() { dim } else { self.basis.len() / dim.max(1) };
+        record_bytes(kept)
+    }
+
     pub(super) fn field(&self, kernels: Kernels) -> Field<'_> {
         Field {
             kernels,
             nodes: self.header.nodes as u32,
             records: &self.records,
-            record_bytes: Coder::record_bytes(self.mean.len()),
+            record_bytes: self.record_bytes(),
             edges: &self.edges,
             degree: self.header.degree,
         }

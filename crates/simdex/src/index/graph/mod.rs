@@ -1,7 +1,9 @@
 //! `graph`: walks a flat graph of neighbours on 4-bit codes, then ranks what it found exactly.
 
+mod basis;
 mod build;
 mod codes;
+mod huge;
 mod layout;
 mod pool;
 mod prune;
@@ -19,8 +21,9 @@ use crate::matrix::{Matrix, Slab};
 use crate::observe::Observer;
 use crate::types::Metric;
 
+use basis::Basis;
 use build::{Plan, Points};
-use codes::Coder;
+use codes::{Coder, Target};
 use layout::{Header, Layout, VERSION};
 use prune::Pruning;
 use random::Random;
@@ -65,9 +68,11 @@ impl Kind for Graph {
         let dim = space.point_dim();
         let mut order: Vec<u32> = (0..vectors.rows() as u32).collect();
         Random::new(1).shuffle(&mut order);
-        let coder = Coder::new(mean(values, dim));
-        let records = encode(&coder, values, dim, &order);
         let kernels = Kernels::detect();
+        let mean = mean(values, dim);
+        let basis = Basis::learn(kernels, values, &mean);
+        let coder = Coder::learn(kernels, mean, basis, values);
+        let records = encode(&coder, values, dim, &order);
         let points =
             Points { kernels, values, dim, order: &order, coder: &coder, records: &records };
         let plan = Plan {
@@ -83,11 +88,13 @@ impl Kind for Graph {
             nodes: order.len(),
             degree: links.degree,
             radius: space.radius(),
+            gains: coder.gains().to_vec(),
             curve: Curve::default(),
         };
         Layout {
             header,
             mean: Slab::from_slice(coder.mean()),
+            basis: coder.basis().write(),
             records: Slab::from_slice(&records),
             edges: Slab::from_slice(&links.edges),
             entries: Slab::from_slice(&entries),
@@ -123,10 +130,10 @@ fn mean(values: &[f32], dim: usize) -> Vec<f32> {
 /// The records of all nodes.
 fn encode(coder: &Coder, values: &[f32], dim: usize, order: &[u32]) -> Vec<u8> {
     use rayon::prelude::*;
-    let bytes = Coder::record_bytes(dim);
+    let bytes = coder.record_bytes();
     let mut records = vec![0; order.len() * bytes];
     records.par_chunks_exact_mut(bytes).zip(order).for_each_init(
-        Vec::new,
+        Target::default,
         |rotated, (record, &at)| {
             coder.encode(&values[at as usize * dim..][..dim], rotated, record);
         },

@@ -11,6 +11,7 @@ use crate::observe::Observer;
 use crate::search::query::Query;
 use crate::types::Metric;
 
+use super::basis::Basis;
 use super::codes::Coder;
 use super::layout::Layout;
 use super::space::Space;
@@ -31,17 +32,28 @@ const TURNS: usize = 4;
 
 impl GraphIndex {
     pub(super) fn open(
-        vectors: Matrix,
+        mut vectors: Matrix,
         metric: Metric,
         parameters: &Parameters,
         sections: &Sections,
     ) -> Result<Self> {
         let point_dim = Space::new(vectors.dim(), metric, 0.0).point_dim();
-        let layout = Layout::read(sections, &vectors, point_dim)?;
+        let mut layout = Layout::read(sections, &vectors, point_dim)?;
+        if std::env::var("HUGE").is_ok() {
+            layout.records = super::huge::copy(&layout.records)?;
+            layout.edges = super::huge::copy(&layout.edges)?;
+        }
+        if std::env::var("HUGEV").is_ok() {
+            let values = super::huge::copy(&crate::matrix::Slab::from_slice(vectors.values()))?;
+            vectors = Matrix::new(values, vectors.dim())?;
+        }
         let space = Space::new(vectors.dim(), metric, layout.header.radius);
-        let coder = Coder::new(layout.mean.to_vec());
+        let kernels = Kernels::detect();
+        let basis = Basis::read(layout.basis.clone(), point_dim);
+        let coder =
+            Coder::new(kernels, layout.mean.to_vec(), basis, layout.header.gains.clone());
         let width = parameters.get("width").and_then(|w| w.parse().ok()).unwrap_or(40);
-        Ok(Self { vectors, metric, space, coder, kernels: Kernels::detect(), layout, width })
+        Ok(Self { vectors, metric, space, coder, kernels, layout, width })
     }
 
     fn begin(&self, query: &Query, k: usize, walk: &mut Walk, point: &mut Vec<f32>) {
@@ -145,7 +157,8 @@ impl Index for GraphIndex {
             });
         }
         if std::env::var("COST").is_ok() {
-            tracing::info!(cost);
+            #[allow(clippy::print_stderr)]
+            { eprintln!("cost {:.0}", cost as f64 / queries.len() as f64); }
         }
         Ok(found)
     }

@@ -82,7 +82,11 @@ impl Coder {
         let count = values.len() / dim.max(1);
         let (mut point, mut spare) = (Vec::new(), Vec::new());
         for at in 0..count.min(1000) {
-            coder.place(&values[at * count / count.min(1000) * dim..][..dim], &mut point, &mut spare);
+            coder.place(
+                &values[at * count / count.min(1000) * dim..][..dim],
+                &mut point,
+                &mut spare,
+            );
             for (at, value) in point.iter().enumerate() {
                 let energy = &mut energies[block(at)];
                 *energy = (energy.0 + f64::from(value * value), energy.1 + 1);
@@ -242,10 +246,14 @@ impl Target {
     #[inline(always)]
     pub(super) fn distances(&self, kernels: Kernels, records: [&[u8]; GROUP]) -> [f32; GROUP] {
         let products = kernels.nibble_dots(records, &self.levels);
+        let mut factors = [(f32::MAX, 0.0); GROUP];
+        for (place, record) in factors.iter_mut().zip(records) {
+            if let Some(&[a, b, c, d, e, f, g, h]) = record.get(FIRST_BYTES..BLOCK_BYTES) {
+                *place = (f32::from_le_bytes([a, b, c, d]), f32::from_le_bytes([e, f, g, h]));
+            }
+        }
         std::array::from_fn(|i| {
-            let factors = records[i].get(FIRST_BYTES..BLOCK_BYTES);
-            let Some(&[a, b, c, d, e, f, g, h]) = factors else { return f32::MAX };
-            let (norm, stretch) = (f32::from_le_bytes([a, b, c, d]), f32::from_le_bytes([e, f, g, h]));
+            let (norm, stretch) = factors[i];
             self.norm + norm - stretch * (self.step * (products[i] as f32 - self.offset))
         })
     }

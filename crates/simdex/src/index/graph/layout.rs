@@ -111,11 +111,7 @@ impl Layout {
         }
         let lengths = [
             ("graph.mean", self.mean.len(), Some(point_dim)),
-            (
-                "graph.records",
-                self.records.len(),
-                nodes.checked_mul(self.record_bytes()),
-            ),
+            ("graph.records", self.records.len(), nodes.checked_mul(self.record_bytes())),
             ("graph.edges", self.edges.len(), nodes.checked_mul(degree)),
             ("graph.starts", self.starts.len(), nodes.checked_add(1)),
             ("graph.rows", self.rows.len(), Some(rows)),

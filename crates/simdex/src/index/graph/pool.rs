@@ -1,5 +1,7 @@
 //! The closest nodes seen so far, closest first, and which of them were expanded.
 
+use crate::kernels::nibbles::GROUP;
+
 /// A sorted list of at most `width` nodes.
 ///
 /// An entry is one number, so that sorting it is comparing numbers: the distance's bits, ordered
@@ -16,12 +18,17 @@ pub(super) struct Pool {
 
 const EXPANDED: u64 = 1;
 
+/// Up to this length, moving entries one by one is faster than finding the place first.
+const LINEAR: usize = 64;
+
 /// Nodes are below this number.
 pub(super) const NODE_LIMIT: usize = 1 << 31;
 
+#[inline(always)]
 fn entry(distance: f32, node: u32) -> u64 {
     let bits = distance.to_bits();
-    let ordered = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
+    // A set sign turns every bit over, else only the sign's.
+    let ordered = bits ^ ((bits as i32 >> 31) as u32 | 1 << 31);
     u64::from(ordered) << 32 | u64::from(node) << 1
 }
 
@@ -44,18 +51,44 @@ impl Pool {
         self.bound = if width == 0 { 0 } else { u64::MAX };
     }
 
-    /// Adds a node that was not added before, unless `width` closer ones are there.
+    /// Adds nodes that were not added before, those that `width` closer ones don't keep out.
+    #[inline(always)]
+    pub(super) fn insert_all(&mut self, distances: &[f32], nodes: &[u32]) {
+        // Most are too far, unpredictably: they are sorted out without branches first.
+        let mut close = [0; GROUP];
+        let mut count = 0;
+        for (&distance, &node) in distances.iter().zip(nodes).take(GROUP) {
+            let new = entry(distance, node);
+            close[count % GROUP] = new;
+            count += usize::from(new < self.bound);
+        }
+        for &new in &close[..count] {
+            self.insert(new);
+        }
+    }
+
     #[inline]
-    pub(super) fn insert(&mut self, distance: f32, node: u32) {
-        let new = entry(distance, node);
+    fn insert(&mut self, new: u64) {
         if new >= self.bound {
             return;
         }
-        let at = self.entries.partition_point(|&old| old < new);
         if self.entries.len() == self.width {
             self.entries.pop();
         }
-        self.entries.insert(at, new);
+        let at = if self.entries.len() <= LINEAR {
+            self.entries.push(new);
+            let mut at = self.entries.len() - 1;
+            while at > 0 && self.entries[at - 1] > new {
+                self.entries[at] = self.entries[at - 1];
+                at -= 1;
+            }
+            self.entries[at] = new;
+            at
+        } else {
+            let at = self.entries.partition_point(|&old| old < new);
+            self.entries.insert(at, new);
+            at
+        };
         self.cursor = self.cursor.min(at);
         if self.entries.len() == self.width
             && let Some(&last) = self.entries.last()
@@ -96,12 +129,12 @@ mod tests {
         let mut pool = Pool::default();
         pool.reset(3);
         for (distance, node) in [(4.0, 4), (-1.0, 1), (3.0, 3), (0.0, 0), (9.0, 9)] {
-            pool.insert(distance, node);
+            pool.insert_all(&[distance], &[node]);
         }
         assert_eq!(pool.nodes().collect::<Vec<_>>(), [(-1.0, 1), (0.0, 0), (3.0, 3)]);
         assert_eq!(pool.expand(), Some(1));
         assert_eq!(pool.expand(), Some(0));
-        pool.insert(-2.0, 7);
+        pool.insert_all(&[-2.0], &[7]);
         assert_eq!(pool.expand(), Some(7));
         assert_eq!(pool.peek(), None);
     }

@@ -50,8 +50,7 @@ impl GraphIndex {
         let space = Space::new(vectors.dim(), metric, layout.header.radius);
         let kernels = Kernels::detect();
         let basis = Basis::read(layout.basis.clone(), point_dim);
-        let coder =
-            Coder::new(kernels, layout.mean.to_vec(), basis, layout.header.gains.clone());
+        let coder = Coder::new(kernels, layout.mean.to_vec(), basis, layout.header.gains.clone());
         let width = parameters.get("width").and_then(|w| w.parse().ok()).unwrap_or(40);
         Ok(Self { vectors, metric, space, coder, kernels, layout, width })
     }
@@ -143,8 +142,10 @@ impl Index for GraphIndex {
         }
         let mut cost = 0;
         while !walks.is_empty() {
-            walks.retain_mut(|(at, walk)| {
+            for (_, walk) in &mut walks {
                 walk.score(&field);
+            }
+            walks.retain_mut(|(at, walk)| {
                 if walk.gather(&field) {
                     return true;
                 }
@@ -158,7 +159,9 @@ impl Index for GraphIndex {
         }
         if std::env::var("COST").is_ok() {
             #[allow(clippy::print_stderr)]
-            { eprintln!("cost {:.0}", cost as f64 / queries.len() as f64); }
+            {
+                eprintln!("cost {:.0}", cost as f64 / queries.len() as f64);
+            }
         }
         Ok(found)
     }

@@ -70,14 +70,15 @@ impl Seen {
         }
     }
 
-    /// Marks `node`; whether it is a node and wasn't marked before.
+    /// Marks `node`; 1 when it is a node and wasn't marked before, else 0. A number rather than a
+    /// `bool`: what follows must not branch on what can't be predicted.
     #[inline(always)]
-    fn insert(&mut self, node: u32) -> bool {
-        let Some(word) = self.words.get_mut(node as usize / 64) else { return false };
-        let bit = 1 << (node % 64);
-        let new = *word & bit == 0;
-        *word |= bit;
-        new
+    fn insert(&mut self, node: u32) -> usize {
+        let Some(word) = self.words.get_mut(node as usize / 64) else { return 0 };
+        let shift = node % 64;
+        let new = !*word >> shift & 1;
+        *word |= 1 << shift;
+        new as usize
     }
 }
 
@@ -103,27 +104,31 @@ impl Walk {
         self.seen.reset(field.nodes, &self.visited);
         self.visited.clear();
         self.pending = 0;
-        for &entry in entries {
-            self.look_at(field, entry);
-        }
+        self.look_at(field, entries.iter().copied().filter(|&entry| entry < field.nodes));
     }
 
+    /// Notes the nodes that weren't seen, and asks for their records.
     #[inline(always)]
-    fn look_at(&mut self, field: &Field, node: u32) {
-        if node < field.nodes && self.seen.insert(node) {
-            prefetch(field.record(node));
+    fn look_at(&mut self, field: &Field, nodes: impl Iterator<Item = u32>) {
+        let first = self.visited.len();
+        self.visited.reserve(field.degree);
+        for node in nodes {
+            let mut end = self.visited.len();
             self.visited.push(node);
-            self.pending += 1;
+            end += self.seen.insert(node);
+            self.visited.truncate(end);
         }
+        for &node in &self.visited[first..] {
+            prefetch(field.record(node));
+        }
+        self.pending += self.visited.len() - first;
     }
 
     /// Expands the closest node and asks for its neighbours' records; `false` when the walk is over.
     #[inline]
     pub(super) fn gather(&mut self, field: &Field) -> bool {
         let Some(node) = self.pool.expand() else { return false };
-        for neighbor in field.neighbors(node) {
-            self.look_at(field, neighbor);
-        }
+        self.look_at(field, field.neighbors(node));
         true
     }
 
@@ -137,9 +142,7 @@ impl Walk {
                 std::array::from_fn(|i| group.get(i).copied().unwrap_or(group[0]));
             let distances =
                 self.target.distances(field.kernels, nodes.map(|node| field.record(node)));
-            for (&node, distance) in group.iter().zip(distances) {
-                self.pool.insert(distance, node);
-            }
+            self.pool.insert_all(&distances[..group.len()], group);
         }
         if let Some(next) = self.pool.peek() {
             prefetch(field.list(next));

@@ -41,7 +41,7 @@ impl<'a> Points<'a> {
     }
 
     /// ‖a − b‖²
-    fn between(&self, a: u32, b: u32) -> f32 {
+    pub(super) fn between(&self, a: u32, b: u32) -> f32 {
         self.kernels.squared_l2(self.point(a), self.point(b))
     }
 }
@@ -53,15 +53,29 @@ pub(super) struct Links {
 }
 
 impl Links {
+    /// No links yet, with room for `plan`'s lists.
+    pub(super) fn new(nodes: usize, plan: &Plan) -> Self {
+        let degree = (plan.pruning.degree as f32 * plan.slack) as usize;
+        Self { edges: vec![NO_NODE; nodes * degree], degree }
+    }
+
     fn set(&mut self, node: u32, neighbors: &[u32]) {
-        let list = &mut self.edges[node as usize * self.degree..][..self.degree];
+        let list = self.list_mut(node);
         list.fill(NO_NODE);
         for (place, &neighbor) in list.iter_mut().zip(neighbors) {
             *place = neighbor;
         }
     }
 
-    fn field<'a>(&'a self, points: &Points<'a>) -> Field<'a> {
+    pub(super) fn list(&self, node: u32) -> &[u32] {
+        &self.edges[node as usize * self.degree..][..self.degree]
+    }
+
+    pub(super) fn list_mut(&mut self, node: u32) -> &mut [u32] {
+        &mut self.edges[node as usize * self.degree..][..self.degree]
+    }
+
+    pub(super) fn field<'a>(&'a self, points: &Points<'a>) -> Field<'a> {
         Field {
             kernels: points.kernels,
             nodes: points.nodes() as u32,
@@ -83,28 +97,28 @@ const BATCH_SHARE: usize = 40;
 /// The most nodes that join at once: also how often progress is told.
 const BATCH_LIMIT: usize = 20_000;
 
-/// Links all points. O(n · log n) distances; deterministic, whatever the number of threads.
+/// Links the nodes from `done` up to `until`. O(n · log n) distances; deterministic, whatever the
+/// number of threads.
 ///
 /// Vamana (Subramanya et al. 2019) with the batches of ParlayANN (Manohar et al. 2024).
-pub(super) fn link(points: &Points, plan: &Plan, observer: &dyn Observer) -> Result<Links> {
-    let nodes = points.nodes();
-    let degree = (plan.pruning.degree as f32 * plan.slack) as usize;
-    let mut links = Links { edges: vec![NO_NODE; nodes * degree], degree };
-    let mut done = 0;
-    while done < nodes {
+pub(super) fn link(
+    points: &Points,
+    plan: &Plan,
+    links: &mut Links,
+    nodes: std::ops::Range<usize>,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let (mut done, until) = (nodes.start, nodes.end);
+    while done < until {
         observer.checkpoint()?;
-        let size = if done == 0 {
-            FIRST
-        } else {
-            (done / 2).min((nodes / BATCH_SHARE).max(FIRST)).min(BATCH_LIMIT)
-        };
-        let batch = done as u32..nodes.min(done + size) as u32;
-        join(points, plan, &mut links, batch.clone(), done == 0);
+        let share = (points.nodes() / BATCH_SHARE).clamp(FIRST, BATCH_LIMIT);
+        let size = if done == 0 { FIRST } else { share.min(done / 2).max(1) };
+        let batch = done as u32..until.min(done + size) as u32;
+        join(points, plan, links, batch.clone(), done == 0);
         done = batch.end as usize;
-        observer.progress("linking", done as u64, Some(nodes as u64));
+        observer.progress("linking", done as u64, Some(points.nodes() as u64));
     }
-    finish(points, plan, &mut links);
-    Ok(links)
+    Ok(())
 }
 
 /// Links a batch of nodes both ways.
@@ -170,8 +184,8 @@ fn cut(points: &Points, plan: &Plan, node: u32, list: &mut Vec<u32>, scratch: &m
 }
 
 /// Cuts every list to the final degree.
-fn finish(points: &Points, plan: &Plan, links: &mut Links) {
-    let (long, degree) = (links.degree, plan.pruning.degree);
+pub(super) fn finish(points: &Points, plan: &Plan, links: &mut Links) {
+    let degree = plan.pruning.degree;
     let field = links.field(points);
     let mut edges = vec![NO_NODE; points.nodes() * degree];
     edges.par_chunks_exact_mut(degree.max(1)).enumerate().for_each_init(
@@ -187,7 +201,6 @@ fn finish(points: &Points, plan: &Plan, links: &mut Links) {
             }
         },
     );
-    debug_assert!(long >= degree);
     *links = Links { edges, degree };
 }
 

@@ -3,15 +3,18 @@
 mod basis;
 mod build;
 mod codes;
-mod huge;
+mod connect;
 mod layout;
 mod pool;
 mod prune;
 mod random;
+mod rank;
 mod rotation;
 mod search;
+mod settings;
 mod space;
 mod tune;
+mod unique;
 mod walk;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -22,14 +25,19 @@ use crate::observe::Observer;
 use crate::types::Metric;
 
 use basis::Basis;
-use build::{Plan, Points};
+use build::{Links, Plan, Points};
 use codes::{Coder, Target};
 use layout::{Header, Layout, VERSION};
+use pool::NODE_LIMIT;
 use prune::Pruning;
-use random::Random;
 use search::GraphIndex;
+use settings::{PARAMETERS, number};
 use space::Space;
-use tune::Curve;
+use tune::{Curve, HELD_OUT, LEAST};
+use unique::Groups;
+
+/// How much longer than the degree lists may grow while building.
+const SLACK: f32 = 1.3;
 
 /// The approximate kind.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +57,7 @@ impl Kind for Graph {
     }
 
     fn parameters(&self) -> &'static [Parameter] {
-        &[]
+        PARAMETERS
     }
 
     fn build(
@@ -59,37 +67,38 @@ impl Kind for Graph {
         parameters: &Parameters,
         observer: &dyn Observer,
     ) -> Result<Sections> {
-        let get = |name: &str, default: f32| {
-            parameters.get(name).and_then(|value| value.parse().ok()).unwrap_or(default)
+        let plan = Plan {
+            pruning: Pruning {
+                degree: number(parameters, "degree")? as usize,
+                alpha: number(parameters, "alpha")? as f32,
+            },
+            width: number(parameters, "effort")? as usize,
+            slack: SLACK,
         };
+        if vectors.rows() >= NODE_LIMIT {
+            return Err(Error::new(ErrorKind::Invalid, "too many rows for a graph"));
+        }
+        let kernels = Kernels::detect();
         let space = Space::of(vectors, metric);
         let own = space.points(vectors);
-        let values = own.as_deref().unwrap_or(vectors.values());
-        let dim = space.point_dim();
-        let mut order: Vec<u32> = (0..vectors.rows() as u32).collect();
-        Random::new(1).shuffle(&mut order);
-        let kernels = Kernels::detect();
+        let (values, dim) = (own.as_deref().unwrap_or(vectors.values()), space.point_dim());
+        let groups = Groups::of(values, dim);
+        let order = groups.representatives();
         let mean = mean(values, dim);
         let basis = Basis::learn(kernels, values, &mean);
         let coder = Coder::learn(kernels, mean, basis, values);
+        observer.checkpoint()?;
         let records = encode(&coder, values, dim, &order);
         let points =
             Points { kernels, values, dim, order: &order, coder: &coder, records: &records };
-        let plan = Plan {
-            pruning: Pruning { degree: get("degree", 32.0) as usize, alpha: get("alpha", 1.2) },
-            width: get("effort", 100.0) as usize,
-            slack: get("slack", 1.3),
-        };
-        let links = build::link(&points, &plan, observer)?;
-        let starts: Vec<u32> = (0..=order.len() as u32).collect();
-        let entries: Vec<u32> = (0..(get("entries", 1.0) as u32).min(order.len() as u32)).collect();
+        let (links, entries, curve) = link(&points, &plan, observer)?;
         let header = Header {
             version: VERSION,
             nodes: order.len(),
             degree: links.degree,
             radius: space.radius(),
             gains: coder.gains().to_vec(),
-            curve: Curve::default(),
+            curve,
         };
         Layout {
             header,
@@ -98,8 +107,8 @@ impl Kind for Graph {
             records: Slab::from_slice(&records),
             edges: Slab::from_slice(&links.edges),
             entries: Slab::from_slice(&entries),
-            starts: Slab::from_slice(&starts),
-            rows: Slab::from_slice(&order),
+            starts: Slab::from_slice(&groups.starts),
+            rows: Slab::from_slice(&groups.rows),
         }
         .write()
     }
@@ -141,7 +150,21 @@ fn encode(coder: &Coder, values: &[f32], dim: usize, order: &[u32]) -> Vec<u8> {
     records
 }
 
-#[allow(dead_code)]
-fn unused() -> Error {
-    Error::new(ErrorKind::Internal, "")
+/// Links all points but some, measures how well those are found, and links them too.
+fn link(points: &Points, plan: &Plan, observer: &dyn Observer) -> Result<(Links, Vec<u32>, Curve)> {
+    let nodes = points.nodes();
+    let held_out = if nodes >= LEAST { HELD_OUT } else { 0 };
+    let joined = nodes - held_out;
+    let entries: Vec<u32> = (0..nodes.min(1) as u32).collect();
+    let mut links = Links::new(nodes, plan);
+    build::link(points, plan, &mut links, 0..joined, observer)?;
+    let mut curve = Curve::default();
+    if held_out > 0 {
+        curve = Curve::measure(points, &links, joined as u32, &entries);
+        observer.checkpoint()?;
+    }
+    build::link(points, plan, &mut links, joined..nodes, observer)?;
+    build::finish(points, plan, &mut links);
+    let entries = connect::connect(points, &mut links, entries);
+    Ok((links, entries, curve))
 }

@@ -5,7 +5,6 @@ use fixedbitset::FixedBitSet;
 use crate::error::Result;
 use crate::index::{Index, Parameters, Sections};
 use crate::kernels::Kernels;
-use crate::kernels::prefetch::prefetch;
 use crate::matrix::Matrix;
 use crate::observe::Observer;
 use crate::search::query::Query;
@@ -14,155 +13,206 @@ use crate::types::Metric;
 use super::basis::Basis;
 use super::codes::Coder;
 use super::layout::Layout;
+use super::rank::Ranker;
+use super::settings::number;
 use super::space::Space;
-use super::walk::Walk;
+use super::tune::ranked;
+use super::walk::{Field, Walk};
 
+/// An opened graph.
 pub(super) struct GraphIndex {
-    vectors: Matrix,
-    metric: Metric,
+    ranker: Ranker,
     space: Space,
     coder: Coder,
-    kernels: Kernels,
     layout: Layout,
-    width: usize,
+    recall: f64,
+    /// The width that was set, instead of the measured one.
+    width: Option<usize>,
 }
 
-/// How many walks of a batch take turns.
-const TURNS: usize = 4;
+/// How many walks of a batch take turns: while one computes, the other's memory arrives.
+const TURNS: usize = 2;
+
+/// Distances that a walk estimates for each entry of its pool, about.
+const COST_OF_WIDTH: usize = 20;
+
+/// How often queries of a batch ask whether to stop.
+const CHECK_EVERY: usize = 64;
+
+/// How a query is answered.
+enum Way {
+    /// Walk with a pool of this width.
+    Walk(usize),
+    /// Rank all rows that are allowed: cheaper, or the only way to find enough.
+    Scan,
+}
 
 impl GraphIndex {
     pub(super) fn open(
-        mut vectors: Matrix,
+        vectors: Matrix,
         metric: Metric,
         parameters: &Parameters,
         sections: &Sections,
     ) -> Result<Self> {
         let point_dim = Space::new(vectors.dim(), metric, 0.0).point_dim();
-        let mut layout = Layout::read(sections, &vectors, point_dim)?;
-        if std::env::var("HUGE").is_ok() {
-            layout.records = super::huge::copy(&layout.records)?;
-            layout.edges = super::huge::copy(&layout.edges)?;
-        }
-        if std::env::var("HUGEV").is_ok() {
-            let values = super::huge::copy(&crate::matrix::Slab::from_slice(vectors.values()))?;
-            vectors = Matrix::new(values, vectors.dim())?;
-        }
-        let space = Space::new(vectors.dim(), metric, layout.header.radius);
+        let layout = Layout::read(sections, &vectors, point_dim)?;
         let kernels = Kernels::detect();
         let basis = Basis::read(layout.basis.clone(), point_dim);
-        let coder = Coder::new(kernels, layout.mean.to_vec(), basis, layout.header.gains.clone());
-        let width = parameters.get("width").and_then(|w| w.parse().ok()).unwrap_or(40);
-        Ok(Self { vectors, metric, space, coder, kernels, layout, width })
+        let gains = layout.header.gains.clone();
+        Ok(Self {
+            space: Space::new(vectors.dim(), metric, layout.header.radius),
+            coder: Coder::new(kernels, layout.mean.to_vec(), basis, gains),
+            ranker: Ranker { vectors, metric, kernels },
+            layout,
+            recall: number(parameters, "recall")?,
+            width: Some(number(parameters, "width")? as usize).filter(|&width| width > 0),
+        })
     }
 
-    fn begin(&self, query: &Query, k: usize, walk: &mut Walk, point: &mut Vec<f32>) {
+    fn field(&self) -> Field<'_> {
+        self.layout.field(self.ranker.kernels)
+    }
+
+    /// Picks the cheaper way for `k` of `matches` rows.
+    ///
+    /// A walk over all rows has to pass n / matches nodes for each that is allowed, so that its
+    /// cost grows as the matches get fewer, while that of ranking them all shrinks.
+    fn way(&self, k: usize, matches: usize) -> Way {
+        let rows = self.ranker.vectors.rows();
+        let Some(width) = self.width.or_else(|| self.layout.header.curve.width(self.recall, k))
+        else {
+            return Way::Scan;
+        };
+        let width = width.max(k) as u128 * rows as u128 / matches.max(1) as u128;
+        if width * COST_OF_WIDTH as u128 >= matches as u128 {
+            return Way::Scan;
+        }
+        Way::Walk(width as usize)
+    }
+
+    fn begin(&self, query: &Query, width: usize, walk: &mut Walk, point: &mut Vec<f32>) {
         point.resize(self.space.point_dim(), 0.0);
         self.space.query(query.rounded(), point);
         self.coder.aim(point, &mut walk.target);
-        walk.start(&self.layout.field(self.kernels), &self.layout.entries, self.width.max(k));
+        walk.start(&self.field(), &self.layout.entries, width);
     }
 
-    /// The closest rows of a finished walk, by float32 distance.
-    fn end(&self, query: &Query, k: usize, walk: &Walk) -> Vec<u32> {
-        let rows: Vec<u32> = walk
-            .pool
-            .nodes()
-            .take(k + k / 2 + 8)
-            .flat_map(|(_, node)| self.layout.rows_of(node))
-            .copied()
-            .filter(|&row| (row as usize) < self.vectors.rows())
-            .collect();
-        for &row in rows.iter().take(AHEAD) {
-            prefetch(self.vectors.row(row as usize));
-        }
-        let mut scored: Vec<(f32, u32)> = Vec::with_capacity(rows.len());
-        for (at, &row) in rows.iter().enumerate() {
-            if let Some(&ahead) = rows.get(at + AHEAD) {
-                prefetch(self.vectors.row(ahead as usize));
+    /// The closest rows that a finished walk found; `None` when it found too few of those allowed.
+    fn end(
+        &self,
+        query: &Query,
+        k: usize,
+        allowed: Option<&FixedBitSet>,
+        walk: &Walk,
+    ) -> Option<Vec<u32>> {
+        let mut rows = Vec::with_capacity(ranked(k));
+        let mut nodes = 0;
+        for (_, node) in walk.pool.nodes() {
+            let before = rows.len();
+            let members = self.layout.rows_of(node).iter().copied();
+            rows.extend(members.filter(|&row| is_allowed(allowed, row)).take(k));
+            nodes += usize::from(rows.len() > before);
+            if nodes == ranked(k) {
+                break;
             }
-            scored.push((self.far(query, self.vectors.row(row as usize)), row));
         }
-        scored.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        scored.truncate(k + 2);
-        scored.into_iter().map(|(_, row)| row).collect()
+        let found = self.ranker.closest(query, k, &rows);
+        (found.len() >= k).then_some(found)
     }
 
-    fn far(&self, query: &Query, row: &[f32]) -> f32 {
-        let query = query.rounded();
-        match self.metric {
-            Metric::L2 => self.kernels.squared_l2(query, row),
-            Metric::Dot => -self.kernels.dot(query, row),
-            Metric::Cosine => {
-                -self.kernels.dot(query, row)
-                    / self.kernels.dot(row, row).max(f32::MIN_POSITIVE).sqrt()
-            }
-        }
+    fn scan(&self, query: &Query, k: usize, allowed: Option<&FixedBitSet>) -> Vec<u32> {
+        let rows = self.ranker.vectors.rows() as u32;
+        let rows: Vec<u32> = (0..rows).filter(|&row| is_allowed(allowed, row)).collect();
+        self.ranker.closest(query, k, &rows)
     }
 }
 
-/// How many rows ahead of the ranking their values are asked for.
-const AHEAD: usize = 4;
+fn is_allowed(allowed: Option<&FixedBitSet>, row: u32) -> bool {
+    allowed.is_none_or(|set| set.contains(row as usize))
+}
 
 impl Index for GraphIndex {
     fn candidates(
         &self,
         query: &Query,
         k: usize,
-        _allowed: Option<&FixedBitSet>,
-        _observer: &dyn Observer,
+        allowed: Option<&FixedBitSet>,
+        observer: &dyn Observer,
     ) -> Result<Vec<u32>> {
-        let field = self.layout.field(self.kernels);
-        let (mut walk, mut point) = (Walk::default(), Vec::new());
-        self.begin(query, k, &mut walk, &mut point);
-        walk.score(&field);
-        while walk.gather(&field) {
-            walk.score(&field);
-        }
-        Ok(self.end(query, k, &walk))
+        let found = self.candidates_batch(std::slice::from_ref(query), k, allowed, observer)?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     fn candidates_batch(
         &self,
         queries: &[Query],
         k: usize,
-        _allowed: Option<&FixedBitSet>,
-        _observer: &dyn Observer,
+        allowed: Option<&FixedBitSet>,
+        observer: &dyn Observer,
     ) -> Result<Vec<Vec<u32>>> {
-        let field = self.layout.field(self.kernels);
+        let rows = self.ranker.vectors.rows();
+        let matches = allowed.map_or(rows, |set| set.count_ones(..).min(rows));
+        let width = match self.way(k, matches) {
+            Way::Walk(width) => width,
+            Way::Scan => {
+                let scan = |query| {
+                    observer.checkpoint()?;
+                    Ok(self.scan(query, k, allowed))
+                };
+                return queries.iter().map(scan).collect();
+            }
+        };
+        let field = self.field();
         let mut found = vec![Vec::new(); queries.len()];
+        let mut waiting = queries.iter().zip(&mut found);
         let mut point = Vec::new();
-        let mut waiting = 0..queries.len();
-        let mut walks: Vec<(usize, Walk)> = Vec::new();
-        let turns: usize =
-            std::env::var("TURNS").ok().and_then(|t| t.parse().ok()).unwrap_or(TURNS);
-        for at in waiting.by_ref().take(turns) {
+        let mut walks = Vec::new();
+        for (query, place) in waiting.by_ref().take(TURNS) {
             let mut walk = Walk::default();
-            self.begin(&queries[at], k, &mut walk, &mut point);
-            walks.push((at, walk));
+            self.begin(query, width, &mut walk, &mut point);
+            walks.push((query, place, walk));
         }
-        let mut cost = 0;
+        let mut done = 0;
         while !walks.is_empty() {
-            for (_, walk) in &mut walks {
+            for (_, _, walk) in &mut walks {
                 walk.score(&field);
             }
-            walks.retain_mut(|(at, walk)| {
+            walks.retain_mut(|(query, place, walk)| {
                 if walk.gather(&field) {
                     return true;
                 }
-                cost += walk.cost();
-                found[*at] = self.end(&queries[*at], k, walk);
-                let Some(next) = waiting.next() else { return false };
-                *at = next;
-                self.begin(&queries[next], k, walk, &mut point);
+                **place = self
+                    .end(query, k, allowed, walk)
+                    .unwrap_or_else(|| self.scan(query, k, allowed));
+                done += 1;
+                let Some((next, next_place)) = waiting.next() else { return false };
+                (*query, *place) = (next, next_place);
+                self.begin(next, width, walk, &mut point);
                 true
             });
-        }
-        if std::env::var("COST").is_ok() {
-            #[allow(clippy::print_stderr)]
-            {
-                eprintln!("cost {:.0}", cost as f64 / queries.len() as f64);
+            if done >= CHECK_EVERY {
+                observer.checkpoint()?;
+                done = 0;
             }
         }
         Ok(found)
+    }
+
+    fn facts(&self) -> Vec<(String, String)> {
+        let header = &self.layout.header;
+        let mut facts = vec![
+            ("nodes".into(), header.nodes.to_string()),
+            ("degree".into(), header.degree.to_string()),
+            ("target recall".into(), self.recall.to_string()),
+        ];
+        let width = self.width.or_else(|| header.curve.width(self.recall, 10));
+        let width = width.map_or("none: every row is ranked".into(), |width| width.to_string());
+        facts.push(("width for 10 rows".into(), width));
+        facts.extend(header.curve.points.iter().map(|point| {
+            let label = format!("recall@{} at width {}", point.k, point.width);
+            let error = 2.0 * point.error;
+            (label, format!("{:.4} ± {error:.4}, {:.0} distances", point.recall, point.distances))
+        }));
+        facts
     }
 }

@@ -168,3 +168,6 @@ fn link(points: &Points, plan: &Plan, observer: &dyn Observer) -> Result<(Links,
     let entries = connect::connect(points, &mut links, entries);
     Ok((links, entries, curve))
 }
+
+#[cfg(test)]
+mod tests;

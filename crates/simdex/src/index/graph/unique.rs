@@ -59,6 +59,6 @@ mod tests {
         lists.sort();
         assert_eq!(lists, [&[0, 2, 4][..], &[1], &[3]]);
         assert_eq!(groups.representatives().len(), 3);
-        assert_eq!(Groups::of(&[], 2).representatives(), []);
+        assert!(Groups::of(&[], 2).representatives().is_empty());
     }
 }

@@ -17,9 +17,10 @@ use crate::search::query::Query;
 use crate::types::Metric;
 
 pub mod flat;
+pub mod graph;
 
 /// Every built-in kind, in the order they are offered.
-pub const KINDS: &[&dyn Kind] = &[&flat::Flat];
+pub const KINDS: &[&dyn Kind] = &[&flat::Flat, &graph::Graph];
 
 /// Finds a kind by name.
 ///

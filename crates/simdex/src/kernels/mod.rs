@@ -28,6 +28,8 @@ mod lanes;
 pub mod neon;
 #[cfg(target_arch = "aarch64")]
 mod neon_codes;
+pub mod nibbles;
+pub mod prefetch;
 pub mod scalar;
 mod scalar_codes;
 #[cfg(test)]

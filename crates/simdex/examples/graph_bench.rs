@@ -1,0 +1,111 @@
+//! Recall against speed of the `graph` kind, on vectors in `.npy` files.
+//!
+//! `graph_bench PREFIX [SETTING=VALUE …] [widths=10,20,…] [metric=l2] [threads=2]` reads
+//! `PREFIX-base.npy`, `PREFIX-q.npy` (float32, row-major) and `PREFIX-gt.npy` (int32: the exact
+//! nearest rows, nearest first), and searches with one thread.
+#![allow(clippy::print_stdout)]
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::time::Instant;
+
+use simdex::Metric;
+use simdex::index::kind;
+use simdex::matrix::Matrix;
+use simdex::observe::Silent;
+use simdex::search::query::Query;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let prefix = arguments.next().ok_or("usage: graph_bench PREFIX [SETTING=VALUE …]")?;
+    let mut settings: BTreeMap<String, String> = BTreeMap::new();
+    for argument in arguments {
+        let (name, value) = argument.split_once('=').ok_or("settings are NAME=VALUE")?;
+        settings.insert(name.into(), value.into());
+    }
+    let mut take = |name: &str, default: &str| settings.remove(name).unwrap_or(default.into());
+    let metric: Metric = take("metric", "cosine").parse()?;
+    let k: usize = take("k", "10").parse()?;
+    let threads = take("threads", "2").parse()?;
+    let widths = take("widths", "10,15,20,25,30,35,40,50,60,80,100,120,150,200,250,300,400");
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+
+    let (base, dim) = read(&format!("{prefix}-base.npy"))?;
+    let base: Vec<f32> =
+        base.as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)).collect();
+    let vectors = Matrix::from_slice(&base, dim)?;
+    let (queries, _) = read(&format!("{prefix}-q.npy"))?;
+    let queries: Vec<f32> =
+        queries.as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)).collect();
+    let queries = queries
+        .chunks_exact(dim)
+        .map(|query| Query::from_f32(query, metric))
+        .collect::<simdex::Result<Vec<_>>>()?;
+    let (truth, depth) = read(&format!("{prefix}-gt.npy"))?;
+    let truth: Vec<u32> =
+        truth.as_chunks().0.iter().map(|&value| u32::from_le_bytes(value)).collect();
+
+    let graph = kind("graph")?;
+    let start = Instant::now();
+    let sections = graph.build(&vectors, metric, &settings, &Silent)?;
+    let bytes: usize = sections.values().map(|section| section.len()).sum();
+    let share = bytes as f64 / (base.len() * 4) as f64;
+    println!(
+        "{prefix} {settings:?} build {:.2} s, {share:.3} of float32",
+        start.elapsed().as_secs_f64()
+    );
+    let start = Instant::now();
+    let index = graph.open(vectors.clone(), metric, &settings, &sections)?;
+    println!("open {:.3} ms", start.elapsed().as_secs_f64() * 1e3);
+    for (name, value) in index.facts() {
+        println!("{name}: {value}");
+    }
+    let mut curve = Vec::new();
+    for width in widths.split(',') {
+        settings.insert("width".into(), width.into());
+        let index = graph.open(vectors.clone(), metric, &settings, &sections)?;
+        let (mut best, mut found) = (f64::MAX, Vec::new());
+        for _ in 0..3 {
+            let start = Instant::now();
+            found = index.candidates_batch(&queries, k, None, &Silent)?;
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+        let hits: usize = found
+            .iter()
+            .zip(truth.chunks_exact(depth))
+            .map(|(rows, truth)| {
+                truth[..k].iter().filter(|&row| rows[..rows.len().min(k)].contains(row)).count()
+            })
+            .sum();
+        let recall = hits as f64 / (found.len() * k) as f64;
+        curve.push((recall, queries.len() as f64 / best));
+        println!("width {width:>4}  recall {recall:.4}  {:>8.0} q/s", queries.len() as f64 / best);
+        if recall > 0.9955 {
+            break;
+        }
+    }
+    for target in [0.9, 0.95, 0.97, 0.99] {
+        for pair in curve.windows(2) {
+            let ((r0, s0), (r1, s1)) = (pair[0], pair[1]);
+            if r0 < target && target <= r1 {
+                let share = (target - r0) / (r1 - r0);
+                println!("@{target}: {:.0} q/s", 1.0 / ((1.0 - share) / s0 + share / s1));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The data of a `.npy` file and the length of its rows.
+fn read(path: &str) -> Result<(Vec<u8>, usize)> {
+    let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    let length = bytes.get(8..10).ok_or("not a .npy file")?;
+    let length = usize::from(u16::from_le_bytes([length[0], length[1]]));
+    let header = std::str::from_utf8(bytes.get(10..10 + length).ok_or("cut short")?)?;
+    let shape =
+        header.split_once('(').and_then(|(_, rest)| rest.split_once(')')).ok_or("no shape")?.0;
+    let columns = shape.split(',').nth(1).ok_or("not a matrix")?.trim().parse()?;
+    Ok((bytes[10 + length..].to_vec(), columns))
+}

@@ -1,0 +1,212 @@
+//! Building: nodes join the graph in batches; a batch walks the graph as it was before it.
+
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::kernels::Kernels;
+use crate::observe::Observer;
+
+use super::codes::Coder;
+use super::prune::{Candidate, Pruning, sort};
+use super::walk::{Field, NO_NODE, Walk};
+
+/// How a graph is built.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    pub(super) pruning: Pruning,
+    /// Width of the walk that finds a new node's candidates.
+    pub(super) width: usize,
+    /// How much longer a list may grow before it is cut again.
+    pub(super) slack: f32,
+}
+
+/// What is being linked: node `i` is the point `points[order[i]]`.
+pub(super) struct Points<'a> {
+    pub(super) kernels: Kernels,
+    pub(super) values: &'a [f32],
+    pub(super) dim: usize,
+    pub(super) order: &'a [u32],
+    pub(super) coder: &'a Coder,
+    pub(super) records: &'a [u8],
+}
+
+impl<'a> Points<'a> {
+    pub(super) fn nodes(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The point of a node.
+    pub(super) fn point(&self, node: u32) -> &'a [f32] {
+        &self.values[self.order[node as usize] as usize * self.dim..][..self.dim]
+    }
+
+    /// ‖a − b‖²
+    pub(super) fn between(&self, a: u32, b: u32) -> f32 {
+        self.kernels.squared_l2(self.point(a), self.point(b))
+    }
+}
+
+/// Lists of neighbours that grow: `degree` places a node, [`NO_NODE`] where unused.
+pub(super) struct Links {
+    pub(super) edges: Vec<u32>,
+    pub(super) degree: usize,
+}
+
+impl Links {
+    /// No links yet, with room for `plan`'s lists.
+    pub(super) fn new(nodes: usize, plan: &Plan) -> Self {
+        let degree = (plan.pruning.degree as f32 * plan.slack) as usize;
+        Self { edges: vec![NO_NODE; nodes * degree], degree }
+    }
+
+    fn set(&mut self, node: u32, neighbors: &[u32]) {
+        let list = self.list_mut(node);
+        list.fill(NO_NODE);
+        for (place, &neighbor) in list.iter_mut().zip(neighbors) {
+            *place = neighbor;
+        }
+    }
+
+    pub(super) fn list(&self, node: u32) -> &[u32] {
+        &self.edges[node as usize * self.degree..][..self.degree]
+    }
+
+    pub(super) fn list_mut(&mut self, node: u32) -> &mut [u32] {
+        &mut self.edges[node as usize * self.degree..][..self.degree]
+    }
+
+    pub(super) fn field<'a>(&'a self, points: &Points<'a>) -> Field<'a> {
+        Field {
+            kernels: points.kernels,
+            nodes: points.nodes() as u32,
+            records: points.records,
+            record_bytes: points.coder.record_bytes(),
+            edges: &self.edges,
+            degree: self.degree,
+        }
+    }
+}
+
+/// Nodes that are linked by comparing all pairs, before there is a graph to walk.
+const FIRST: usize = 256;
+
+/// The share of the graph that joins at once: larger batches keep more threads busy, and miss more
+/// neighbours within themselves.
+const BATCH_SHARE: usize = 40;
+
+/// The most nodes that join at once: also how often progress is told.
+const BATCH_LIMIT: usize = 20_000;
+
+/// Links the nodes from `done` up to `until`. O(n · log n) distances; deterministic, whatever the
+/// number of threads.
+///
+/// Vamana (Subramanya et al. 2019) with the batches of ParlayANN (Manohar et al. 2024).
+pub(super) fn link(
+    points: &Points,
+    plan: &Plan,
+    links: &mut Links,
+    nodes: std::ops::Range<usize>,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let (mut done, until) = (nodes.start, nodes.end);
+    while done < until {
+        observer.checkpoint()?;
+        let share = (points.nodes() / BATCH_SHARE).clamp(FIRST, BATCH_LIMIT);
+        let size = if done == 0 { FIRST } else { share.min(done / 2).max(1) };
+        let batch = done as u32..until.min(done + size) as u32;
+        join(points, plan, links, batch.clone(), done == 0);
+        done = batch.end as usize;
+        observer.progress("linking", done as u64, Some(points.nodes() as u64));
+    }
+    Ok(())
+}
+
+/// Links a batch of nodes both ways.
+fn join(points: &Points, plan: &Plan, links: &mut Links, batch: std::ops::Range<u32>, first: bool) {
+    let field = links.field(points);
+    let lists: Vec<(u32, Vec<u32>)> = batch
+        .clone()
+        .into_par_iter()
+        .map_init(Scratch::default, |scratch, node| {
+            let Scratch { walk, candidates, chosen } = scratch;
+            candidates.clear();
+            if first {
+                let others = batch.clone().filter(|&other| other != node);
+                candidates.extend(others.map(|other| (points.between(node, other), other)));
+            } else {
+                points.coder.aim(points.point(node), &mut walk.target);
+                walk.run(&field, &[0], plan.width);
+                candidates.extend(
+                    walk.pool.nodes().map(|(_, other)| (points.between(node, other), other)),
+                );
+            }
+            sort(candidates);
+            plan.pruning.choose(candidates, chosen, |a, b| points.between(a, b));
+            (node, chosen.clone())
+        })
+        .collect();
+    let mut back: Vec<(u32, u32)> =
+        lists.iter().flat_map(|(node, list)| list.iter().map(|&other| (other, *node))).collect();
+    back.par_sort_unstable();
+    for (node, list) in &lists {
+        links.set(*node, list);
+    }
+    let groups: Vec<&[(u32, u32)]> = back.chunk_by(|a, b| a.0 == b.0).collect();
+    let field = links.field(points);
+    let lists: Vec<(u32, Vec<u32>)> = groups
+        .into_par_iter()
+        .map_init(Scratch::default, |scratch, group| {
+            let node = group[0].0;
+            let mut list: Vec<u32> = field.neighbors(node).collect();
+            for &(_, source) in group {
+                if !list.contains(&source) {
+                    list.push(source);
+                }
+            }
+            if list.len() > field.degree {
+                cut(points, plan, node, &mut list, scratch);
+            }
+            (node, list)
+        })
+        .collect();
+    for (node, list) in &lists {
+        links.set(*node, list);
+    }
+}
+
+/// Cuts a list to the final degree.
+fn cut(points: &Points, plan: &Plan, node: u32, list: &mut Vec<u32>, scratch: &mut Scratch) {
+    let candidates = &mut scratch.candidates;
+    candidates.clear();
+    candidates.extend(list.iter().map(|&other| (points.between(node, other), other)));
+    sort(candidates);
+    plan.pruning.choose(candidates, list, |a, b| points.between(a, b));
+}
+
+/// Cuts every list to the final degree.
+pub(super) fn finish(points: &Points, plan: &Plan, links: &mut Links) {
+    let degree = plan.pruning.degree;
+    let field = links.field(points);
+    let mut edges = vec![NO_NODE; points.nodes() * degree];
+    edges.par_chunks_exact_mut(degree.max(1)).enumerate().for_each_init(
+        Scratch::default,
+        |scratch, (node, places)| {
+            let node = node as u32;
+            let mut list: Vec<u32> = field.neighbors(node).collect();
+            if list.len() > degree {
+                cut(points, plan, node, &mut list, scratch);
+            }
+            for (place, neighbor) in places.iter_mut().zip(list) {
+                *place = neighbor;
+            }
+        },
+    );
+    *links = Links { edges, degree };
+}
+
+#[derive(Default)]
+struct Scratch {
+    walk: Walk,
+    candidates: Vec<Candidate>,
+    chosen: Vec<u32>,
+}

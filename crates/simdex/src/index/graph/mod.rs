@@ -1,0 +1,173 @@
+//! `graph`: walks a flat graph of neighbours on 4-bit codes, then ranks what it found exactly.
+
+mod basis;
+mod build;
+mod codes;
+mod connect;
+mod layout;
+mod pool;
+mod prune;
+mod random;
+mod rank;
+mod rotation;
+mod search;
+mod settings;
+mod space;
+mod tune;
+mod unique;
+mod walk;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::{Index, Kind, Parameter, Parameters, Sections};
+use crate::kernels::Kernels;
+use crate::matrix::{Matrix, Slab};
+use crate::observe::Observer;
+use crate::types::Metric;
+
+use basis::Basis;
+use build::{Links, Plan, Points};
+use codes::{Coder, Target};
+use layout::{Header, Layout, VERSION};
+use pool::NODE_LIMIT;
+use prune::Pruning;
+use search::GraphIndex;
+use settings::{PARAMETERS, number};
+use space::Space;
+use tune::{Curve, HELD_OUT, LEAST};
+use unique::Groups;
+
+/// How much longer than the degree lists may grow while building.
+const SLACK: f32 = 1.3;
+
+/// The approximate kind.
+#[derive(Debug, Clone, Copy)]
+pub struct Graph;
+
+impl Kind for Graph {
+    fn name(&self) -> &'static str {
+        "graph"
+    }
+
+    fn about(&self) -> &'static str {
+        "approximate: walks a graph of neighbours; far fewer comparisons than rows"
+    }
+
+    fn is_exact(&self) -> bool {
+        false
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        PARAMETERS
+    }
+
+    fn build(
+        &self,
+        vectors: &Matrix,
+        metric: Metric,
+        parameters: &Parameters,
+        observer: &dyn Observer,
+    ) -> Result<Sections> {
+        let plan = Plan {
+            pruning: Pruning {
+                degree: number(parameters, "degree")? as usize,
+                alpha: number(parameters, "alpha")? as f32,
+            },
+            width: number(parameters, "effort")? as usize,
+            slack: SLACK,
+        };
+        if vectors.rows() >= NODE_LIMIT {
+            return Err(Error::new(ErrorKind::Invalid, "too many rows for a graph"));
+        }
+        let kernels = Kernels::detect();
+        let space = Space::of(vectors, metric);
+        let own = space.points(vectors);
+        let (values, dim) = (own.as_deref().unwrap_or(vectors.values()), space.point_dim());
+        let groups = Groups::of(values, dim);
+        let order = groups.representatives();
+        let mean = mean(values, dim);
+        let basis = Basis::learn(kernels, values, &mean);
+        let coder = Coder::learn(kernels, mean, basis, values);
+        observer.checkpoint()?;
+        let records = encode(&coder, values, dim, &order);
+        let points =
+            Points { kernels, values, dim, order: &order, coder: &coder, records: &records };
+        let (links, entries, curve) = link(&points, &plan, observer)?;
+        let header = Header {
+            version: VERSION,
+            nodes: order.len(),
+            degree: links.degree,
+            radius: space.radius(),
+            gains: coder.gains().to_vec(),
+            curve,
+        };
+        Layout {
+            header,
+            mean: Slab::from_slice(coder.mean()),
+            basis: coder.basis().write(),
+            records: Slab::from_slice(&records),
+            edges: Slab::from_slice(&links.edges),
+            entries: Slab::from_slice(&entries),
+            starts: Slab::from_slice(&groups.starts),
+            rows: Slab::from_slice(&groups.rows),
+        }
+        .write()
+    }
+
+    fn open(
+        &self,
+        vectors: Matrix,
+        metric: Metric,
+        parameters: &Parameters,
+        sections: &Sections,
+    ) -> Result<Box<dyn Index>> {
+        Ok(Box::new(GraphIndex::open(vectors, metric, parameters, sections)?))
+    }
+}
+
+/// The mean of the points. O(n · dim), in float64.
+fn mean(values: &[f32], dim: usize) -> Vec<f32> {
+    let mut sums = vec![0.0f64; dim];
+    for point in values.chunks_exact(dim) {
+        for (sum, &value) in sums.iter_mut().zip(point) {
+            *sum += f64::from(value);
+        }
+    }
+    let count = (values.len() / dim).max(1) as f64;
+    sums.into_iter().map(|sum| (sum / count) as f32).collect()
+}
+
+/// The records of all nodes.
+fn encode(coder: &Coder, values: &[f32], dim: usize, order: &[u32]) -> Vec<u8> {
+    use rayon::prelude::*;
+    let bytes = coder.record_bytes();
+    let mut records = vec![0; order.len() * bytes];
+    records.par_chunks_exact_mut(bytes).zip(order).for_each_init(
+        Target::default,
+        |rotated, (record, &at)| {
+            coder.encode(&values[at as usize * dim..][..dim], rotated, record);
+        },
+    );
+    records
+}
+
+/// Links all points but some, measures how well those are found, and links them too.
+fn link(points: &Points, plan: &Plan, observer: &dyn Observer) -> Result<(Links, Vec<u32>, Curve)> {
+    let nodes = points.nodes();
+    let held_out = if nodes >= LEAST { HELD_OUT } else { 0 };
+    let joined = nodes - held_out;
+    let entries: Vec<u32> = (0..nodes.min(1) as u32).collect();
+    let mut links = Links::new(nodes, plan);
+    build::link(points, plan, &mut links, 0..joined, observer)?;
+    let mut curve = Curve::default();
+    if held_out > 0 {
+        curve = Curve::measure(points, &links, joined as u32, &entries);
+        observer.checkpoint()?;
+    }
+    build::link(points, plan, &mut links, joined..nodes, observer)?;
+    build::finish(points, plan, &mut links);
+    let entries = connect::connect(points, &mut links, entries);
+    Ok((links, entries, curve))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! Searching an opened graph.
+
+use fixedbitset::FixedBitSet;
+
+use crate::error::Result;
+use crate::index::{Index, Parameters, Sections};
+use crate::kernels::Kernels;
+use crate::matrix::Matrix;
+use crate::observe::Observer;
+use crate::search::query::Query;
+use crate::types::Metric;
+
+use super::basis::Basis;
+use super::codes::Coder;
+use super::layout::Layout;
+use super::rank::Ranker;
+use super::settings::number;
+use super::space::Space;
+use super::tune::ranked;
+use super::walk::{Field, Walk};
+
+/// An opened graph.
+pub(super) struct GraphIndex {
+    ranker: Ranker,
+    space: Space,
+    coder: Coder,
+    layout: Layout,
+    recall: f64,
+    /// The width that was set, instead of the measured one.
+    width: Option<usize>,
+}
+
+/// How many walks of a batch take turns: while one computes, the other's memory arrives.
+const TURNS: usize = 2;
+
+/// Distances that a walk estimates for each entry of its pool, about.
+const COST_OF_WIDTH: usize = 20;
+
+/// How often queries of a batch ask whether to stop.
+const CHECK_EVERY: usize = 64;
+
+/// How a query is answered.
+enum Way {
+    /// Walk with a pool of this width.
+    Walk(usize),
+    /// Rank all rows that are allowed: cheaper, or the only way to find enough.
+    Scan,
+}
+
+impl GraphIndex {
+    pub(super) fn open(
+        vectors: Matrix,
+        metric: Metric,
+        parameters: &Parameters,
+        sections: &Sections,
+    ) -> Result<Self> {
+        let point_dim = Space::new(vectors.dim(), metric, 0.0).point_dim();
+        let layout = Layout::read(sections, &vectors, point_dim)?;
+        let kernels = Kernels::detect();
+        let basis = Basis::read(layout.basis.clone(), point_dim);
+        let gains = layout.header.gains.clone();
+        Ok(Self {
+            space: Space::new(vectors.dim(), metric, layout.header.radius),
+            coder: Coder::new(kernels, layout.mean.to_vec(), basis, gains),
+            ranker: Ranker { vectors, metric, kernels },
+            layout,
+            recall: number(parameters, "recall")?,
+            width: Some(number(parameters, "width")? as usize).filter(|&width| width > 0),
+        })
+    }
+
+    fn field(&self) -> Field<'_> {
+        self.layout.field(self.ranker.kernels)
+    }
+
+    /// Picks the cheaper way for `k` of `matches` rows.
+    ///
+    /// A walk over all rows has to pass n / matches nodes for each that is allowed, so that its
+    /// cost grows as the matches get fewer, while that of ranking them all shrinks.
+    fn way(&self, k: usize, matches: usize) -> Way {
+        let rows = self.ranker.vectors.rows();
+        let Some(width) = self.width.or_else(|| self.layout.header.curve.width(self.recall, k))
+        else {
+            return Way::Scan;
+        };
+        let width = width.max(k) as u128 * rows as u128 / matches.max(1) as u128;
+        if width * COST_OF_WIDTH as u128 >= matches as u128 {
+            return Way::Scan;
+        }
+        Way::Walk(width as usize)
+    }
+
+    fn begin(&self, query: &Query, width: usize, walk: &mut Walk, point: &mut Vec<f32>) {
+        point.resize(self.space.point_dim(), 0.0);
+        self.space.query(query.rounded(), point);
+        self.coder.aim(point, &mut walk.target);
+        walk.start(&self.field(), &self.layout.entries, width);
+    }
+
+    /// The closest rows that a finished walk found; `None` when it found too few of those allowed.
+    fn end(
+        &self,
+        query: &Query,
+        k: usize,
+        allowed: Option<&FixedBitSet>,
+        walk: &Walk,
+    ) -> Option<Vec<u32>> {
+        let mut rows = Vec::with_capacity(ranked(k));
+        let mut nodes = 0;
+        for (_, node) in walk.pool.nodes() {
+            let before = rows.len();
+            let members = self.layout.rows_of(node).iter().copied();
+            rows.extend(members.filter(|&row| is_allowed(allowed, row)).take(k));
+            nodes += usize::from(rows.len() > before);
+            if nodes == ranked(k) {
+                break;
+            }
+        }
+        let found = self.ranker.closest(query, k, &rows);
+        (found.len() >= k).then_some(found)
+    }
+
+    fn scan(&self, query: &Query, k: usize, allowed: Option<&FixedBitSet>) -> Vec<u32> {
+        let rows = self.ranker.vectors.rows() as u32;
+        let rows: Vec<u32> = (0..rows).filter(|&row| is_allowed(allowed, row)).collect();
+        self.ranker.closest(query, k, &rows)
+    }
+}
+
+fn is_allowed(allowed: Option<&FixedBitSet>, row: u32) -> bool {
+    allowed.is_none_or(|set| set.contains(row as usize))
+}
+
+impl Index for GraphIndex {
+    fn candidates(
+        &self,
+        query: &Query,
+        k: usize,
+        allowed: Option<&FixedBitSet>,
+        observer: &dyn Observer,
+    ) -> Result<Vec<u32>> {
+        let found = self.candidates_batch(std::slice::from_ref(query), k, allowed, observer)?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    fn candidates_batch(
+        &self,
+        queries: &[Query],
+        k: usize,
+        allowed: Option<&FixedBitSet>,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Vec<u32>>> {
+        let rows = self.ranker.vectors.rows();
+        let matches = allowed.map_or(rows, |set| set.count_ones(..).min(rows));
+        let width = match self.way(k, matches) {
+            Way::Walk(width) => width,
+            Way::Scan => {
+                let scan = |query| {
+                    observer.checkpoint()?;
+                    Ok(self.scan(query, k, allowed))
+                };
+                return queries.iter().map(scan).collect();
+            }
+        };
+        let field = self.field();
+        let mut found = vec![Vec::new(); queries.len()];
+        let mut waiting = queries.iter().zip(&mut found);
+        let mut point = Vec::new();
+        let mut walks = Vec::new();
+        for (query, place) in waiting.by_ref().take(TURNS) {
+            let mut walk = Walk::default();
+            self.begin(query, width, &mut walk, &mut point);
+            walks.push((query, place, walk));
+        }
+        let mut done = 0;
+        while !walks.is_empty() {
+            for (_, _, walk) in &mut walks {
+                walk.score(&field);
+            }
+            walks.retain_mut(|(query, place, walk)| {
+                if walk.gather(&field) {
+                    return true;
+                }
+                **place = self
+                    .end(query, k, allowed, walk)
+                    .unwrap_or_else(|| self.scan(query, k, allowed));
+                done += 1;
+                let Some((next, next_place)) = waiting.next() else { return false };
+                (*query, *place) = (next, next_place);
+                self.begin(next, width, walk, &mut point);
+                true
+            });
+            if done >= CHECK_EVERY {
+                observer.checkpoint()?;
+                done = 0;
+            }
+        }
+        Ok(found)
+    }
+
+    fn facts(&self) -> Vec<(String, String)> {
+        let header = &self.layout.header;
+        let mut facts = vec![
+            ("nodes".into(), header.nodes.to_string()),
+            ("degree".into(), header.degree.to_string()),
+            ("target recall".into(), self.recall.to_string()),
+        ];
+        let width = self.width.or_else(|| header.curve.width(self.recall, 10));
+        let width = width.map_or("none: every row is ranked".into(), |width| width.to_string());
+        facts.push(("width for 10 rows".into(), width));
+        facts.extend(header.curve.points.iter().map(|point| {
+            let label = format!("recall@{} at width {}", point.k, point.width);
+            let error = 2.0 * point.error;
+            (label, format!("{:.4} ± {error:.4}, {:.0} distances", point.recall, point.distances))
+        }));
+        facts
+    }
+}

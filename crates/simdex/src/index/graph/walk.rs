@@ -1,0 +1,165 @@
+//! The walk through the graph: expand the closest node, look at its neighbours, repeat.
+
+use crate::kernels::Kernels;
+use crate::kernels::nibbles::GROUP;
+use crate::kernels::prefetch::prefetch;
+
+use super::codes::Target;
+use super::pool::Pool;
+
+/// The graph as a walk sees it. Node numbers and lists may come from a hostile file: numbers that
+/// are no node end a list.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Field<'a> {
+    pub(super) kernels: Kernels,
+    pub(super) nodes: u32,
+    /// `nodes` × `record_bytes`.
+    pub(super) records: &'a [u8],
+    pub(super) record_bytes: usize,
+    /// `nodes` × `degree`: neighbours, then [`NO_NODE`].
+    pub(super) edges: &'a [u32],
+    pub(super) degree: usize,
+}
+
+/// Fills the places of a list of neighbours that aren't used.
+pub(super) const NO_NODE: u32 = u32::MAX;
+
+impl<'a> Field<'a> {
+    /// The record of a node; empty when there is none.
+    #[inline(always)]
+    pub(super) fn record(&self, node: u32) -> &'a [u8] {
+        self.records
+            .get(node as usize * self.record_bytes..)
+            .map_or(&[], |rest| rest.get(..self.record_bytes).unwrap_or(&[]))
+    }
+
+    /// The places of a node's list; empty when there are none.
+    #[inline(always)]
+    fn list(&self, node: u32) -> &'a [u32] {
+        self.edges
+            .get(node as usize * self.degree..)
+            .map_or(&[], |rest| rest.get(..self.degree).unwrap_or(&[]))
+    }
+
+    /// The neighbours of a node.
+    #[inline(always)]
+    pub(super) fn neighbors(&self, node: u32) -> impl Iterator<Item = u32> + use<'a> {
+        let nodes = self.nodes;
+        self.list(node).iter().copied().take_while(move |&neighbor| neighbor < nodes)
+    }
+}
+
+/// Which nodes a walk has seen: a bit each, cleared at a cost that follows the bits set.
+#[derive(Debug, Default)]
+struct Seen {
+    words: Vec<u64>,
+}
+
+impl Seen {
+    fn reset(&mut self, nodes: u32, previous: &[u32]) {
+        let words = (nodes as usize).div_ceil(64);
+        if self.words.len() == words && previous.len() < words {
+            for &node in previous {
+                if let Some(word) = self.words.get_mut(node as usize / 64) {
+                    *word = 0;
+                }
+            }
+        } else {
+            self.words.clear();
+            self.words.resize(words, 0);
+        }
+    }
+
+    /// Marks `node`; 1 when it is a node and wasn't marked before, else 0. A number rather than a
+    /// `bool`: what follows must not branch on what can't be predicted.
+    #[inline(always)]
+    fn insert(&mut self, node: u32) -> usize {
+        let Some(word) = self.words.get_mut(node as usize / 64) else { return 0 };
+        let shift = node % 64;
+        let new = !*word >> shift & 1;
+        *word |= 1 << shift;
+        new as usize
+    }
+}
+
+/// The state of one walk; reused from query to query.
+///
+/// A walk alternates between [`Walk::gather`] and [`Walk::score`], so that several can take turns
+/// and each one's memory arrives while others compute.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    pub(super) target: Target,
+    pub(super) pool: Pool,
+    seen: Seen,
+    /// Every node whose distance was estimated.
+    visited: Vec<u32>,
+    /// How many of `visited` wait for their distance.
+    pending: usize,
+}
+
+impl Walk {
+    /// Begins at `entries`, for the [`Target`] that was set; keeps the `width` closest nodes.
+    pub(super) fn start(&mut self, field: &Field, entries: &[u32], width: usize) {
+        self.pool.reset(width);
+        self.seen.reset(field.nodes, &self.visited);
+        self.visited.clear();
+        self.pending = 0;
+        self.look_at(field, entries.iter().copied().filter(|&entry| entry < field.nodes));
+    }
+
+    /// Notes the nodes that weren't seen, and asks for their records.
+    #[inline(always)]
+    fn look_at(&mut self, field: &Field, nodes: impl Iterator<Item = u32>) {
+        let first = self.visited.len();
+        self.visited.reserve(field.degree);
+        for node in nodes {
+            let mut end = self.visited.len();
+            self.visited.push(node);
+            end += self.seen.insert(node);
+            self.visited.truncate(end);
+        }
+        for &node in &self.visited[first..] {
+            prefetch(field.record(node));
+        }
+        self.pending += self.visited.len() - first;
+    }
+
+    /// Expands the closest node and asks for its neighbours' records; `false` when the walk is over.
+    #[inline]
+    pub(super) fn gather(&mut self, field: &Field) -> bool {
+        let Some(node) = self.pool.expand() else { return false };
+        self.look_at(field, field.neighbors(node));
+        true
+    }
+
+    /// Estimates the distances of what was gathered, and asks for the next list.
+    #[inline]
+    pub(super) fn score(&mut self, field: &Field) {
+        let first = self.visited.len() - self.pending;
+        self.pending = 0;
+        for group in self.visited[first..].chunks(GROUP) {
+            let nodes: [u32; GROUP] =
+                std::array::from_fn(|i| group.get(i).copied().unwrap_or(group[0]));
+            let distances =
+                self.target.distances(field.kernels, nodes.map(|node| field.record(node)));
+            self.pool.insert_all(&distances[..group.len()], group);
+        }
+        if let Some(next) = self.pool.peek() {
+            prefetch(field.list(next));
+        }
+    }
+
+    /// Walks to the end.
+    pub(super) fn run(&mut self, field: &Field, entries: &[u32], width: usize) {
+        self.start(field, entries, width);
+        self.score(field);
+        while self.gather(field) {
+            self.score(field);
+        }
+    }
+
+    /// How many distances were estimated.
+    pub(super) fn cost(&self) -> usize {
+        self.visited.len()
+    }
+}

@@ -37,6 +37,13 @@ struct View {
     diff: Option<Census>,
 }
 
+impl View {
+    /// Rows that can't be searched.
+    fn skipped(&self) -> Skipped {
+        self.diff.as_ref().map_or(self.generation.manifest.skipped, Census::skipped)
+    }
+}
+
 impl Engine {
     /// Finds the rows closest to a query, as the database is at this moment.
     ///
@@ -159,13 +166,15 @@ impl<'a> Search<'a> {
     }
 
     /// Brings a generation up to date: by the files' identity if that proves that nothing changed,
-    /// else by comparing all rows. `None`: the rows are of another size now.
+    /// else by comparing all rows. `None`: scan, because the rows are of another size now, or because
+    /// one of several collections is searched and not all rows are of one size: the size of the
+    /// collection may be another than the index's.
     fn view(&self, generation: Generation, observer: &dyn Observer) -> Result<Option<View>> {
-        // One of several collections, of another size than most rows of the index: none of them may
-        // be in it. Read them as if the collection were alone.
-        if self.scope.only.is_some() && generation.base.dim() != self.query.dim() {
-            return Ok(None);
-        }
+        let view = self.current(generation, observer)?;
+        Ok(view.filter(|view| self.scope.only.is_none() || view.skipped().other_size == 0))
+    }
+
+    fn current(&self, generation: Generation, observer: &dyn Observer) -> Result<Option<View>> {
         let seen = generation.manifest.seen.as_ref();
         if seen.is_some() && seen == self.rows.transaction().identity() {
             let delta = generation.delta.clone();

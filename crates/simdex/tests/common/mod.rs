@@ -156,7 +156,45 @@ pub fn naive(
     number: usize,
     skip: Option<(&str, &str)>,
 ) -> Vec<(String, Id, f64)> {
-    let mut sound: Vec<(String, Id, Vec<f32>)> = Vec::new();
+    let sound = sound_rows(db, collections, metric);
+    let size = most_common_size(&sound);
+    let mut scored: Vec<(String, Id, f64)> = sound
+        .into_iter()
+        .filter(|(.., vector)| Some(vector.len()) == size)
+        .filter(|(name, id, _)| skip.is_none_or(|(n, i)| n != name || *id != Id::text(i)))
+        .map(|(name, id, vector)| {
+            let score = naive_score(&vector, query, metric);
+            (name, id, score)
+        })
+        .collect();
+    scored.sort_by(|a, b| {
+        let by_score = match metric {
+            Metric::L2 => a.2.partial_cmp(&b.2),
+            Metric::Cosine | Metric::Dot => b.2.partial_cmp(&a.2),
+        };
+        by_score.unwrap().then_with(|| (&a.0, &a.1).cmp(&(&b.0, &b.1)))
+    });
+    scored.truncate(number);
+    scored
+}
+
+type SoundRow = (String, Id, Vec<f32>);
+
+/// The number of dimensions of the rows that can be searched under cosine.
+pub fn naive_size(db: &Connection, collections: &[&str]) -> Option<usize> {
+    most_common_size(&sound_rows(db, collections, Metric::Cosine))
+}
+
+fn most_common_size(sound: &[SoundRow]) -> Option<usize> {
+    let mut sizes = std::collections::BTreeMap::new();
+    for (.., vector) in sound {
+        *sizes.entry(vector.len()).or_insert(0) += 1;
+    }
+    sizes.iter().max_by_key(|(size, rows)| (**rows, **size)).map(|(size, _)| *size)
+}
+
+fn sound_rows(db: &Connection, collections: &[&str], metric: Metric) -> Vec<SoundRow> {
+    let mut sound: Vec<SoundRow> = Vec::new();
     for name in collections {
         let mut statement = db
             .prepare(
@@ -182,29 +220,7 @@ pub fn naive(
             sound.push(((*name).into(), Id::from_sql(row.get_ref(0).unwrap()), vector));
         }
     }
-    let mut sizes = std::collections::BTreeMap::new();
-    for (.., vector) in &sound {
-        *sizes.entry(vector.len()).or_insert(0) += 1;
-    }
-    let size = sizes.iter().max_by_key(|(size, rows)| (**rows, **size)).map(|(size, _)| *size);
-    let mut scored: Vec<(String, Id, f64)> = sound
-        .into_iter()
-        .filter(|(.., vector)| Some(vector.len()) == size)
-        .filter(|(name, id, _)| skip.is_none_or(|(n, i)| n != name || *id != Id::text(i)))
-        .map(|(name, id, vector)| {
-            let score = naive_score(&vector, query, metric);
-            (name, id, score)
-        })
-        .collect();
-    scored.sort_by(|a, b| {
-        let by_score = match metric {
-            Metric::L2 => a.2.partial_cmp(&b.2),
-            Metric::Cosine | Metric::Dot => b.2.partial_cmp(&a.2),
-        };
-        by_score.unwrap().then_with(|| (&a.0, &a.1).cmp(&(&b.0, &b.1)))
-    });
-    scored.truncate(number);
-    scored
+    sound
 }
 
 fn naive_score(row: &[f32], query: &[f32], metric: Metric) -> f64 {

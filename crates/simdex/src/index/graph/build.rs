@@ -134,7 +134,7 @@ fn join(points: &Points, plan: &Plan, links: &mut Links, batch: std::ops::Range<
                 let others = batch.clone().filter(|&other| other != node);
                 candidates.extend(others.map(|other| (points.between(node, other), other)));
             } else {
-                points.coder.aim(points.point(node), &mut walk.target);
+                walk.aim(points.coder, points.point(node));
                 walk.run(&field, &[0], plan.width);
                 candidates.extend(
                     walk.pool.nodes().map(|(_, other)| (points.between(node, other), other)),

@@ -14,6 +14,9 @@ const MIDDLE: f32 = TOP / 2.0;
 /// The largest level of a query.
 const QUERY_TOP: f32 = 127.0;
 
+/// Points that gains are learnt from.
+const SAMPLE: usize = 1000;
+
 /// Bytes of the two factors: the end of the first block, where the query's levels are zero.
 const FACTOR_BYTES: usize = 8;
 
@@ -50,8 +53,6 @@ pub(super) struct Target {
     offset: f32,
     /// ‖q − mean‖².
     norm: f32,
-    values: Vec<f32>,
-    spare: Vec<f32>,
 }
 
 /// Where a value's level is among the levels of whole blocks.
@@ -80,16 +81,13 @@ impl Coder {
         let mut coder = Self::new(kernels, mean, basis, Vec::new());
         let mut energies = vec![(0.0f64, 0usize); record_bytes(coder.kept()) / BLOCK_BYTES];
         let count = values.len() / dim.max(1);
-        let (mut point, mut spare) = (Vec::new(), Vec::new());
-        for at in 0..count.min(1000) {
-            coder.place(
-                &values[at * count / count.min(1000) * dim..][..dim],
-                &mut point,
-                &mut spare,
-            );
-            for (at, value) in point.iter().enumerate() {
-                let energy = &mut energies[block(at)];
-                *energy = (energy.0 + f64::from(value * value), energy.1 + 1);
+        for at in 0..count.min(SAMPLE) {
+            let point = &values[at * count / count.min(SAMPLE) * dim..][..dim];
+            for (_, point) in coder.place(point) {
+                for (at, value) in point.iter().enumerate() {
+                    let energy = &mut energies[block(at)];
+                    *energy = (energy.0 + f64::from(value * value), energy.1 + 1);
+                }
             }
         }
         let size = |(sum, count): (f64, usize)| (sum / count.max(1) as f64).sqrt();
@@ -128,31 +126,38 @@ impl Coder {
         record_bytes(self.kept())
     }
 
-    /// Puts a point into the basis; returns ‖point − mean‖².
-    fn place(&self, point: &[f32], values: &mut Vec<f32>, spare: &mut Vec<f32>) -> f32 {
-        values.clear();
-        values.extend(point.iter().zip(&self.mean).map(|(x, m)| x - m));
-        let norm = self.kernels.dot(values, values);
-        self.basis.apply(self.kernels, values, spare);
-        norm
+    /// Puts points (n × dim, row-major) into the basis; (‖point − mean‖², values) of each.
+    fn place(&self, points: &[f32]) -> Vec<(f32, Vec<f32>)> {
+        let dim = self.mean.len();
+        let centred = |point: &[f32]| -> Vec<f32> {
+            point.iter().zip(&self.mean).map(|(x, m)| x - m).collect()
+        };
+        let mut points: Vec<f32> = points.chunks_exact(dim.max(1)).flat_map(centred).collect();
+        let norms = points.chunks_exact(dim.max(1)).map(|point| self.kernels.dot(point, point));
+        let norms: Vec<f32> = norms.collect();
+        let mut values = vec![Vec::with_capacity(self.kept()); norms.len()];
+        self.basis.apply(self.kernels, &mut points, dim, &mut values);
+        norms.into_iter().zip(values).collect()
     }
 
     fn gain(&self, at: usize) -> f32 {
         self.gains.get(block(at)).copied().unwrap_or(1.0)
     }
 
-    /// Prepares `point` as the point that distances are measured from. O(dim · kept).
-    pub(super) fn aim(&self, point: &[f32], target: &mut Target) {
-        let Target { levels, step, offset, norm, values, spare } = target;
-        *norm = self.place(point, values, spare);
-        for (block, values) in blocks_mut(values).enumerate() {
+    /// Prepares points (n × dim, row-major) as those that distances are measured from.
+    /// O(n · dim · kept).
+    pub(super) fn aim(&self, points: &[f32]) -> Vec<Target> {
+        self.place(points).into_iter().map(|(norm, values)| self.aim_at(norm, values)).collect()
+    }
+
+    fn aim_at(&self, norm: f32, mut values: Vec<f32>) -> Target {
+        for (block, values) in blocks_mut(&mut values).enumerate() {
             let divisor = self.gain_of(block);
             values.iter_mut().for_each(|value| *value /= divisor);
         }
         let largest = values.iter().fold(0.0f32, |top, value| top.max(value.abs()));
         let inverse = if largest > 0.0 { QUERY_TOP / largest } else { 0.0 };
-        levels.clear();
-        levels.resize(record_bytes(values.len()) * 2, 0);
+        let mut levels = vec![0; record_bytes(values.len()) * 2];
         let mut sum = 0;
         for (at, value) in values.iter().enumerate() {
             // A cast truncates, which rounds down what is not negative.
@@ -160,24 +165,28 @@ impl Coder {
             sum += level;
             levels[slot(at)] = level as i8;
         }
-        *step = 2.0 * largest / QUERY_TOP;
-        *offset = MIDDLE * sum as f32;
+        Target { levels, step: 2.0 * largest / QUERY_TOP, offset: MIDDLE * sum as f32, norm }
     }
 
     fn gain_of(&self, block: usize) -> f32 {
         self.gains.get(block).copied().unwrap_or(1.0)
     }
 
-    /// Writes the record of `point`. O(dim · kept).
-    pub(super) fn encode(&self, point: &[f32], scratch: &mut Target, record: &mut [u8]) {
-        let Target { values, spare, .. } = scratch;
-        let norm = self.place(point, values, spare);
+    /// Writes the records of points (n × dim, row-major) into `records`. O(n · dim · kept).
+    pub(super) fn encode(&self, points: &[f32], records: &mut [u8]) {
+        let placed = self.place(points).into_iter();
+        for ((norm, values), record) in placed.zip(records.chunks_exact_mut(self.record_bytes())) {
+            self.encode_one(norm, values, record);
+        }
+    }
+
+    fn encode_one(&self, norm: f32, mut values: Vec<f32>, record: &mut [u8]) {
         for (at, value) in values.iter_mut().enumerate() {
             *value *= self.gain(at);
         }
         record.fill(0);
         let coded: f32 = values.iter().map(|value| value * value).sum();
-        let scale = best_scale(values);
+        let scale = best_scale(&values);
         let mut along = 0.0;
         for (at, &value) in values.iter().enumerate() {
             let level = level(value, scale);

@@ -21,7 +21,7 @@ pub(super) fn connect(points: &Points, links: &mut Links, mut entries: Vec<u32>)
             return entries;
         }
         for node in lost {
-            points.coder.aim(points.point(node), &mut walk.target);
+            walk.aim(points.coder, points.point(node));
             walk.run(&links.field(points), &entries, WIDTH);
             let near: Vec<u32> = walk.pool.nodes().map(|(_, near)| near).collect();
             attach(links, node, near.iter().copied().filter(|&near| near != node));

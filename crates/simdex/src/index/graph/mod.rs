@@ -9,6 +9,7 @@ mod pool;
 mod prune;
 mod random;
 mod rank;
+mod reorder;
 mod rotation;
 mod search;
 mod settings;
@@ -26,7 +27,7 @@ use crate::types::Metric;
 
 use basis::Basis;
 use build::{Links, Plan, Points};
-use codes::{Coder, Target};
+use codes::Coder;
 use layout::{Header, Layout, VERSION};
 use pool::NODE_LIMIT;
 use prune::Pruning;
@@ -82,16 +83,18 @@ impl Kind for Graph {
         let space = Space::of(vectors, metric);
         let own = space.points(vectors);
         let (values, dim) = (own.as_deref().unwrap_or(vectors.values()), space.point_dim());
-        let groups = Groups::of(values, dim);
+        let mut groups = Groups::of(values, dim);
         let order = groups.representatives();
         let mean = mean(values, dim);
         let basis = Basis::learn(kernels, values, &mean);
         let coder = Coder::learn(kernels, mean, basis, values);
         observer.checkpoint()?;
-        let records = encode(&coder, values, dim, &order);
+        let mut records = encode(&coder, values, dim, &order);
         let points =
             Points { kernels, values, dim, order: &order, coder: &coder, records: &records };
-        let (links, entries, curve) = link(&points, &plan, observer)?;
+        let (mut links, mut entries, curve) = link(&points, &plan, observer)?;
+        let bytes = coder.record_bytes();
+        reorder::reorder(&mut links, &mut entries, &mut groups, &mut records, bytes);
         let header = Header {
             version: VERSION,
             nodes: order.len(),
@@ -141,14 +144,17 @@ fn encode(coder: &Coder, values: &[f32], dim: usize, order: &[u32]) -> Vec<u8> {
     use rayon::prelude::*;
     let bytes = coder.record_bytes();
     let mut records = vec![0; order.len() * bytes];
-    records.par_chunks_exact_mut(bytes).zip(order).for_each_init(
-        Target::default,
-        |rotated, (record, &at)| {
-            coder.encode(&values[at as usize * dim..][..dim], rotated, record);
-        },
-    );
+    let nodes = order.par_chunks(ENCODED_TOGETHER);
+    records.par_chunks_mut(ENCODED_TOGETHER * bytes).zip(nodes).for_each(|(records, nodes)| {
+        let point = |&at: &u32| &values[at as usize * dim..][..dim];
+        let points: Vec<f32> = nodes.iter().flat_map(point).copied().collect();
+        coder.encode(&points, records);
+    });
     records
 }
+
+/// How many points share a pass over the basis.
+const ENCODED_TOGETHER: usize = 16;
 
 /// Links all points but some, measures how well those are found, and links them too.
 fn link(points: &Points, plan: &Plan, observer: &dyn Observer) -> Result<(Links, Vec<u32>, Curve)> {

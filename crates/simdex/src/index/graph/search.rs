@@ -11,7 +11,7 @@ use crate::search::query::Query;
 use crate::types::Metric;
 
 use super::basis::Basis;
-use super::codes::Coder;
+use super::codes::{Coder, Target};
 use super::layout::Layout;
 use super::rank::Ranker;
 use super::settings::number;
@@ -35,6 +35,9 @@ const TURNS: usize = 2;
 
 /// Distances that a walk estimates for each entry of its pool, about.
 const COST_OF_WIDTH: usize = 20;
+
+/// How many queries of a batch are prepared at once.
+const AIMED_TOGETHER: usize = 8;
 
 /// How often queries of a batch ask whether to stop.
 const CHECK_EVERY: usize = 64;
@@ -90,11 +93,14 @@ impl GraphIndex {
         Way::Walk(width as usize)
     }
 
-    fn begin(&self, query: &Query, width: usize, walk: &mut Walk, point: &mut Vec<f32>) {
-        point.resize(self.space.point_dim(), 0.0);
-        self.space.query(query.rounded(), point);
-        self.coder.aim(point, &mut walk.target);
-        walk.start(&self.field(), &self.layout.entries, width);
+    /// Prepares queries for walks.
+    fn aim(&self, queries: &[Query]) -> Vec<Target> {
+        let dim = self.space.point_dim();
+        let mut points = vec![0.0; queries.len() * dim];
+        for (query, point) in queries.iter().zip(points.chunks_exact_mut(dim)) {
+            self.space.query(query.rounded(), point);
+        }
+        self.coder.aim(&points)
     }
 
     /// The closest rows that a finished walk found; `None` when it found too few of those allowed.
@@ -164,20 +170,27 @@ impl Index for GraphIndex {
         };
         let field = self.field();
         let mut found = vec![Vec::new(); queries.len()];
-        let mut waiting = queries.iter().zip(&mut found);
-        let mut point = Vec::new();
-        let mut walks = Vec::new();
-        for (query, place) in waiting.by_ref().take(TURNS) {
+        let mut waiting = queries
+            .chunks(AIMED_TOGETHER)
+            .flat_map(|queries| queries.iter().zip(self.aim(queries)))
+            .zip(&mut found);
+        let mut start = |walk: &mut Walk| {
+            let ((query, target), place) = waiting.next()?;
+            walk.target = target;
+            walk.start(&field, &self.layout.entries, width);
+            Some((query, place))
+        };
+        let mut walks = Vec::with_capacity(TURNS);
+        for _ in 0..TURNS {
             let mut walk = Walk::default();
-            self.begin(query, width, &mut walk, &mut point);
-            walks.push((query, place, walk));
+            walks.extend(start(&mut walk).map(|goal| (goal, walk)));
         }
         let mut done = 0;
         while !walks.is_empty() {
-            for (_, _, walk) in &mut walks {
+            for (_, walk) in &mut walks {
                 walk.score(&field);
             }
-            walks.retain_mut(|(query, place, walk)| {
+            walks.retain_mut(|((query, place), walk)| {
                 if walk.gather(&field) {
                     return true;
                 }
@@ -185,9 +198,8 @@ impl Index for GraphIndex {
                     .end(query, k, allowed, walk)
                     .unwrap_or_else(|| self.scan(query, k, allowed));
                 done += 1;
-                let Some((next, next_place)) = waiting.next() else { return false };
-                (*query, *place) = (next, next_place);
-                self.begin(next, width, walk, &mut point);
+                let Some(goal) = start(walk) else { return false };
+                (*query, *place) = goal;
                 true
             });
             if done >= CHECK_EVERY {

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::build::{Links, Points};
+use super::prune::Candidate;
 use super::walk::Walk;
 
 /// Recall against the width of walks, measured while building on rows that had not joined yet:
@@ -50,33 +51,25 @@ impl Curve {
     /// Measures walks for the nodes from `joined` on among those before. O(held out · n · dim).
     pub(super) fn measure(points: &Points, links: &Links, joined: u32, entries: &[u32]) -> Self {
         let queries: Vec<u32> = (joined..points.nodes() as u32).take(HELD_OUT).collect();
-        let truth: Vec<Vec<u32>> =
-            queries.par_iter().map(|&query| nearest(points, query, joined)).collect();
+        let truth = nearest(points, &queries, joined);
         let field = links.field(points);
         let mut curve = Self::default();
-        for k in DEPTHS {
-            for width in WIDTHS.into_iter().filter(|&width| width >= k) {
-                let outcomes: Vec<(f64, usize)> = queries
-                    .par_iter()
-                    .zip(&truth)
-                    .map_init(Walk::default, |walk, (&query, truth)| {
-                        points.coder.aim(points.point(query), &mut walk.target);
-                        walk.run(&field, entries, width);
-                        let near = walk.pool.nodes().take(ranked(k)).map(|(_, node)| node);
-                        let mut near: Vec<(f32, u32)> =
-                            near.map(|node| (points.between(query, node), node)).collect();
-                        near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-                        near.truncate(k);
-                        let truth = &truth[..k.min(truth.len())];
-                        let hits = near.iter().filter(|(_, node)| truth.contains(node)).count();
-                        (hits as f64 / truth.len().max(1) as f64, walk.cost())
-                    })
-                    .collect();
-                let point = Point::of(k, width, &outcomes);
-                curve.points.push(point);
-                if point.recall >= COMPLETE {
-                    break;
-                }
+        for width in WIDTHS {
+            let outcomes: Vec<Outcome> = queries
+                .par_iter()
+                .zip(&truth)
+                .map_init(Walk::default, |walk, (&query, truth)| {
+                    walk.aim(points.coder, points.point(query));
+                    walk.run(&field, entries, width);
+                    let recalls = DEPTHS.map(|k| recall(points, query, walk, truth, k));
+                    Outcome { recalls, cost: walk.cost() }
+                })
+                .collect();
+            for (depth, k) in DEPTHS.into_iter().enumerate().filter(|&(_, k)| k <= width) {
+                curve.points.push(Point::of(k, width, depth, &outcomes));
+            }
+            if curve.points.last().is_some_and(|p| p.k == DEPTHS[1] && p.recall >= COMPLETE) {
+                break;
             }
         }
         curve
@@ -114,11 +107,12 @@ impl Curve {
 }
 
 impl Point {
-    fn of(k: usize, width: usize, outcomes: &[(f64, usize)]) -> Self {
+    fn of(k: usize, width: usize, depth: usize, outcomes: &[Outcome]) -> Self {
         let count = outcomes.len().max(1) as f64;
-        let recall = outcomes.iter().map(|(recall, _)| recall).sum::<f64>() / count;
-        let variance = outcomes.iter().map(|(r, _)| (r - recall).powi(2)).sum::<f64>() / count;
-        let distances = outcomes.iter().map(|&(_, cost)| cost as f64).sum::<f64>() / count;
+        let recalls = || outcomes.iter().map(|outcome| outcome.recalls[depth]);
+        let recall = recalls().sum::<f64>() / count;
+        let variance = recalls().map(|r| (r - recall).powi(2)).sum::<f64>() / count;
+        let distances = outcomes.iter().map(|outcome| outcome.cost as f64).sum::<f64>() / count;
         Self { k, width, recall, error: (variance / count).sqrt(), distances }
     }
 
@@ -128,16 +122,66 @@ impl Point {
     }
 }
 
-/// The nodes before `joined` nearest to `query`, as many as are needed.
-fn nearest(points: &Points, query: u32, joined: u32) -> Vec<u32> {
-    let mut all: Vec<(f32, u32)> =
-        (0..joined).map(|node| (points.between(query, node), node)).collect();
-    let depth = DEPTHS[1].min(all.len());
-    let by_distance = |a: &(f32, u32), b: &(f32, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
-    if depth < all.len() {
-        all.select_nth_unstable_by(depth, by_distance);
+/// How one walk ended.
+struct Outcome {
+    /// For each of [`DEPTHS`].
+    recalls: [f64; DEPTHS.len()],
+    cost: usize,
+}
+
+/// The share of the first `k` of `truth` that a walk found.
+fn recall(points: &Points, query: u32, walk: &Walk, truth: &[Candidate], k: usize) -> f64 {
+    let near = walk.pool.nodes().take(ranked(k)).map(|(_, node)| node);
+    let mut near: Vec<Candidate> = near.map(|node| (points.between(query, node), node)).collect();
+    near.sort_unstable_by(by_distance);
+    near.truncate(k);
+    let truth = &truth[..k.min(truth.len())];
+    let hits = near.iter().filter(|(_, node)| truth.iter().any(|(_, other)| other == node)).count();
+    hits as f64 / truth.len().max(1) as f64
+}
+
+fn by_distance(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
+    a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
+}
+
+/// Nodes that are compared with all queries before the nearest are picked.
+const CHUNK: usize = 2048;
+
+/// The nodes before `joined` nearest to each query, nearest first, as many as are needed.
+///
+/// Every node is read once and compared with all queries. O(queries · n · dim).
+fn nearest(points: &Points, queries: &[u32], joined: u32) -> Vec<Vec<Candidate>> {
+    let block: Vec<f32> = queries.iter().flat_map(|&query| points.point(query)).copied().collect();
+    let starts: Vec<u32> = (0..joined).step_by(CHUNK).collect();
+    let chunk = |&start: &u32| {
+        let nodes = start..joined.min(start + CHUNK as u32);
+        let mut found = vec![Vec::with_capacity(nodes.len()); queries.len()];
+        let mut distances = vec![0.0; queries.len()];
+        for node in nodes {
+            points.kernels.squared_l2_rows(points.point(node), &block, &mut distances);
+            for (found, &distance) in found.iter_mut().zip(&distances) {
+                found.push((distance, node));
+            }
+        }
+        found.iter_mut().for_each(keep_nearest);
+        found
+    };
+    let merge = |mut all: Vec<Vec<Candidate>>, more: Vec<Vec<Candidate>>| {
+        for (all, more) in all.iter_mut().zip(more) {
+            all.extend(more);
+            keep_nearest(all);
+        }
+        all
+    };
+    starts.par_iter().map(chunk).reduce(|| vec![Vec::new(); queries.len()], merge)
+}
+
+/// Keeps the nearest candidates, nearest first.
+fn keep_nearest(candidates: &mut Vec<Candidate>) {
+    let depth = DEPTHS[1];
+    if depth < candidates.len() {
+        candidates.select_nth_unstable_by(depth, by_distance);
+        candidates.truncate(depth);
     }
-    all.truncate(depth);
-    all.sort_unstable_by(by_distance);
-    all.into_iter().map(|(_, node)| node).collect()
+    candidates.sort_unstable_by(by_distance);
 }

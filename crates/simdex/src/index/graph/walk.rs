@@ -4,7 +4,7 @@ use crate::kernels::Kernels;
 use crate::kernels::nibbles::GROUP;
 use crate::kernels::prefetch::prefetch;
 
-use super::codes::Target;
+use super::codes::{Coder, Target};
 use super::pool::Pool;
 
 /// The graph as a walk sees it. Node numbers and lists may come from a hostile file: numbers that
@@ -147,6 +147,11 @@ impl Walk {
         if let Some(next) = self.pool.peek() {
             prefetch(field.list(next));
         }
+    }
+
+    /// Sets the point that the next walk goes to.
+    pub(super) fn aim(&mut self, coder: &Coder, point: &[f32]) {
+        self.target = coder.aim(point).pop().unwrap_or_default();
     }
 
     /// Walks to the end.

@@ -2,6 +2,7 @@
 
 pub mod bare;
 pub mod catalog;
+pub mod compare;
 pub mod engine;
 pub mod error;
 pub mod index;

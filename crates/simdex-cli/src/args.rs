@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+pub(crate) mod compare;
 pub(crate) mod embedder;
 pub(crate) mod index;
 pub(crate) mod query;
 
+use compare::CompareArgs;
 use embedder::EmbedderCommand;
 use index::IndexCommand;
 use query::{SearchArgs, SimilarArgs};
@@ -104,6 +106,9 @@ Examples:
   simdex index show posts"
     )]
     Index(IndexCommand),
+    /// Measure the indexes of a collection: build time, size, recall and speed
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(CompareArgs),
     /// Say which embedding server to ask for a model, for searches by text
     #[command(
         subcommand,

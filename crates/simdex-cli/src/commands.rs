@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::args::Command;
 
 mod collections;
+mod compare;
 mod completions;
 mod embedder;
 mod index;
@@ -19,6 +20,7 @@ pub(crate) fn run(command: Command, app: &App) -> anyhow::Result<()> {
         Command::Collections(args) => collections::run(&args, app),
         Command::Similar(args) => similar::run(&args, app),
         Command::Search(args) => search::run(&args, app),
+        Command::Compare(args) => compare::run(&args, app),
         Command::Index(command) => index::run(command, app),
         Command::Embedder(command) => embedder::run(command, app),
         Command::Completions(args) => completions::run(&args, app),

@@ -9,6 +9,7 @@ mod args;
 mod commands;
 mod embed;
 mod failure;
+mod npy;
 mod output;
 mod paths;
 mod printer;

@@ -8,6 +8,7 @@ use simdex::engine::api::Match;
 
 use crate::args::query::FormatArgs;
 
+pub(crate) mod compare;
 pub(crate) mod csv;
 pub(crate) mod json;
 pub(crate) mod plain;

@@ -24,6 +24,7 @@ fn help_texts() {
         "index verify",
         "index drop",
         "index default",
+        "compare",
         "embedder",
         "embedder set",
         "embedder list",

@@ -9,7 +9,7 @@ use crate::kernels::Kernels;
 use crate::matrix::Matrix;
 use crate::observe::Silent;
 use crate::search::query::Query;
-use crate::search::score::exact_score;
+use crate::search::rerank::nearest;
 use crate::types::{Metric, Neighbor};
 
 /// An exact index over vectors in memory: the answer of a float64 scan, several times faster than
@@ -92,7 +92,7 @@ impl Flat {
     pub fn search(&self, query: &[f32], k: usize) -> Result<Vec<Neighbor>> {
         let query = Query::from_f32(query, self.metric())?;
         let rows = self.index.candidates(&query, k, None, &Silent)?;
-        Ok(self.rank(&query, &rows, k))
+        Ok(nearest(&query, self.index.vectors(), &rows, k))
     }
 
     /// [`Flat::search`] for several queries (q × `dim`, row-major), which share each pass over
@@ -110,21 +110,9 @@ impl Flat {
             .map(|query| Query::from_f32(query, self.metric()))
             .collect::<Result<_>>()?;
         let found = self.index.candidates_batch(&queries, k, None, &Silent)?;
-        let pairs = queries.par_iter().zip(&found);
-        Ok(pairs.map(|(query, rows)| self.rank(query, rows, k)).collect())
-    }
-
-    /// The `k` closest of `rows` by exact score.
-    fn rank(&self, query: &Query, rows: &[u32], k: usize) -> Vec<Neighbor> {
         let vectors = self.index.vectors();
-        let score =
-            |&row: &u32| Neighbor { row, score: exact_score(query, vectors.row(row as usize)) };
-        let mut neighbors: Vec<Neighbor> = rows.iter().map(score).collect();
-        neighbors.sort_unstable_by(|a, b| {
-            self.metric().closer_first(a.score, b.score).then(a.row.cmp(&b.row))
-        });
-        neighbors.truncate(k);
-        neighbors
+        let pairs = queries.par_iter().zip(&found);
+        Ok(pairs.map(|(query, rows)| nearest(query, vectors, rows, k)).collect())
     }
 }
 
@@ -135,7 +123,7 @@ impl std::fmt::Debug for Flat {
 }
 
 /// Refuses rows that have no score.
-fn check_rows(vectors: &Matrix, metric: Metric) -> Result<()> {
+pub(crate) fn check_rows(vectors: &Matrix, metric: Metric) -> Result<()> {
     for (number, row) in vectors.values().chunks(vectors.dim()).enumerate() {
         let fault = if !row.iter().all(|value| value.is_finite()) {
             "holds a value that is not finite"

@@ -58,6 +58,7 @@
 
 pub mod bare;
 pub mod catalog;
+pub mod compare;
 pub mod engine;
 pub mod error;
 pub mod index;

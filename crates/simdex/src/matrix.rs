@@ -145,3 +145,119 @@ impl Matrix {
         &self.values
     }
 }
+
+/// Collects rows into a [`Matrix`] that takes their memory over: they are never held twice.
+#[derive(Clone)]
+pub struct MatrixBuilder {
+    lines: Vec<Line>,
+    rows: usize,
+    dim: usize,
+}
+
+impl MatrixBuilder {
+    /// Room for `rows` rows of `dim` values; more may follow.
+    ///
+    /// # Errors
+    /// `Invalid` when `dim` is 0, `Io` when there is not enough memory.
+    pub fn new(dim: usize, rows: usize) -> Result<Self> {
+        if dim == 0 {
+            return Err(Error::new(ErrorKind::Invalid, "rows of 0 values"));
+        }
+        let mut lines = Vec::new();
+        let reserved = match rows.checked_mul(dim).and_then(|values| values.checked_mul(4)) {
+            Some(bytes) => lines.try_reserve_exact(bytes.div_ceil(ALIGNMENT)).is_ok(),
+            None => false,
+        };
+        if !reserved {
+            let message = format!("not enough memory for {rows} rows of {dim} values");
+            return Err(Error::new(ErrorKind::Io, message));
+        }
+        Ok(Self { lines, rows: 0, dim })
+    }
+
+    /// Number of rows so far.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Appends a row of zeros and returns it to be filled.
+    pub fn add_row(&mut self) -> &mut [f32] {
+        let start = self.rows * self.dim;
+        let end = start + self.dim;
+        self.lines.resize((end * 4).div_ceil(ALIGNMENT), Line([0; ALIGNMENT]));
+        self.rows += 1;
+        &mut self.values_mut()[start..end]
+    }
+
+    /// Moves the rows with these numbers (ascending) to a builder of their own; the others close
+    /// ranks in place.
+    ///
+    /// # Errors
+    /// As [`MatrixBuilder::new`].
+    pub fn take_rows(&mut self, numbers: &[usize]) -> Result<Self> {
+        let mut taken = Self::new(self.dim, numbers.len())?;
+        let (rows, dim) = (self.rows, self.dim);
+        let values = self.values_mut();
+        let mut numbers = numbers.iter().peekable();
+        let mut kept = 0;
+        for row in 0..rows {
+            let range = row * dim..(row + 1) * dim;
+            if numbers.next_if(|&&number| number == row).is_some() {
+                taken.add_row().copy_from_slice(&values[range]);
+            } else {
+                values.copy_within(range, kept * dim);
+                kept += 1;
+            }
+        }
+        self.rows = kept;
+        self.lines.truncate((kept * dim * 4).div_ceil(ALIGNMENT));
+        Ok(taken)
+    }
+
+    /// The rows as a matrix.
+    ///
+    /// # Errors
+    /// As [`Matrix::new`].
+    pub fn finish(self) -> Result<Matrix> {
+        let range = 0..self.rows * self.dim * 4;
+        let bytes = Bytes::Owned(Arc::new(self.lines));
+        Matrix::new(Slab { bytes, range, element: PhantomData }, self.dim)
+    }
+
+    fn values_mut(&mut self) -> &mut [f32] {
+        bytemuck::cast_slice_mut(&mut self.lines)
+    }
+}
+
+impl std::fmt::Debug for MatrixBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MatrixBuilder({} × {})", self.rows, self.dim)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_collected_and_taken_out() {
+        let mut builder = MatrixBuilder::new(3, 2).unwrap();
+        for row in 0..20_u8 {
+            builder.add_row().fill(f32::from(row));
+        }
+        let taken = builder.take_rows(&[0, 7, 19]).unwrap().finish().unwrap();
+        let first = |matrix: &Matrix| -> Vec<f32> {
+            (0..matrix.rows()).map(|row| matrix.row(row)[2]).collect()
+        };
+        assert_eq!(first(&taken), [0.0, 7.0, 19.0]);
+        let left = builder.finish().unwrap();
+        let expected: Vec<f32> = (1..19_u8).filter(|&row| row != 7).map(f32::from).collect();
+        assert_eq!(first(&left), expected);
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        assert!(MatrixBuilder::new(0, 1).is_err());
+        assert_eq!(MatrixBuilder::new(usize::MAX, 8).unwrap_err().kind(), ErrorKind::Io);
+    }
+}

@@ -179,12 +179,12 @@ fn kind_names() -> Vec<&'static str> {
     names
 }
 
-fn metric_parser() -> impl clap::builder::TypedValueParser<Value = Metric> {
+pub(super) fn metric_parser() -> impl clap::builder::TypedValueParser<Value = Metric> {
     use clap::builder::TypedValueParser;
     PossibleValuesParser::new(Metric::ALL.map(Metric::name)).try_map(|name| name.parse::<Metric>())
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => {
             Ok((key.trim().to_owned(), value.trim().to_owned()))

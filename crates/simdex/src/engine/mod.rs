@@ -1,7 +1,8 @@
-//! The facade every front end calls: open · define · build · refresh · search · verify.
+//! The facade every front end calls: open · define · build · refresh · search · compare · verify.
 
 pub mod api;
 mod build;
+mod compare;
 mod inspect;
 mod rows;
 mod scope;

@@ -3,5 +3,6 @@
 pub mod filter;
 pub mod merge;
 pub mod query;
+pub mod rerank;
 pub mod score;
 pub mod topk;

@@ -1,0 +1,102 @@
+//! `compare`: kinds of index measured against each other.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use simdex::Metric;
+use simdex::compare::{self, CompareRequest, Comparison, Contender, Contest};
+use simdex::observe::Observer;
+
+use crate::app::App;
+use crate::args::Style;
+use crate::args::compare::CompareArgs;
+use crate::failure::UserError;
+use crate::npy;
+use crate::output::compare::{html, json, text};
+
+pub(super) fn run(args: &CompareArgs, app: &App) -> anyhow::Result<()> {
+    let (comparison, title) = match (&args.files.vectors, &args.name) {
+        (Some(vectors), _) => (files(vectors, args, app)?, name(vectors)),
+        (None, Some(name)) => (collection(name, args, app)?, name.clone()),
+        (None, None) => return Err(UserError::new("name a collection, or --vectors").into()),
+    };
+    app.printer().notes(&comparison.notices);
+    if let Some(path) = &args.html {
+        let page = html::page(&title, &comparison);
+        std::fs::write(path, page)
+            .map_err(|error| UserError::new(format!("can't write {}: {error}", path.display())))?;
+    }
+    match args.style() {
+        Style::Json => app.printer().json(&json::report(&comparison)),
+        Style::Text => app.printer().line(&text::report(&comparison)),
+    }
+}
+
+/// The indexes of a collection, on its rows.
+fn collection(name: &str, args: &CompareArgs, app: &App) -> anyhow::Result<Comparison> {
+    let request = CompareRequest {
+        name: name.to_owned(),
+        tries: args.tries.clone(),
+        k: args.k,
+        queries: held_out(args)?,
+        threads: args.threads,
+    };
+    let engine = app.engine()?;
+    let progress = app.progress()?;
+    Ok(engine.compare(&request, &progress)?)
+}
+
+/// `--queries` as a number.
+fn held_out(args: &CompareArgs) -> Result<Option<usize>, UserError> {
+    let Some(given) = &args.queries else { return Ok(None) };
+    match given.to_str().map(str::parse) {
+        Some(Ok(number)) => Ok(Some(number)),
+        _ => {
+            let given = given.display();
+            let message = format!("--queries `{given}` is not a number of rows to hold out");
+            Err(UserError::new(message).hint("a file of queries goes with --vectors BASE.npy"))
+        }
+    }
+}
+
+/// Kinds, on vectors in files.
+fn files(vectors: &Path, args: &CompareArgs, app: &App) -> anyhow::Result<Comparison> {
+    let metric = args.files.metric.unwrap_or(Metric::Cosine);
+    let contenders = contenders(args, metric)?;
+    let queries = query_file(args)?;
+    let progress = app.progress()?;
+    let truth = args.files.truth.as_deref();
+    let contest = Contest {
+        queries: npy::vectors(queries, &progress)?,
+        truth: truth.map(|path| npy::row_numbers(path, &progress)).transpose()?,
+        base: npy::vectors(vectors, &progress)?,
+        contenders,
+        k: args.k,
+        threads: args.threads,
+    };
+    progress.checkpoint()?;
+    compare::run(&contest, &progress).with_context(|| format!("comparing on {}", vectors.display()))
+}
+
+fn contenders(args: &CompareArgs, metric: Metric) -> simdex::Result<Vec<Contender>> {
+    let parameters = args.files.parameters.iter().cloned().collect();
+    match &args.files.kind {
+        Some(kind) => Ok(vec![Contender::new(kind, parameters, metric)?]),
+        None => Ok(Contender::every_kind(metric).collect()),
+    }
+}
+
+/// `--queries` as a file.
+fn query_file(args: &CompareArgs) -> Result<&Path, UserError> {
+    match args.queries.as_deref() {
+        Some(path) if path.exists() || path.to_str().is_none_or(|t| t.parse::<u64>().is_err()) => {
+            Ok(path)
+        }
+        _ => Err(UserError::new("with --vectors, --queries is a .npy file of queries")
+            .hint("a number of rows to hold out goes with a COLLECTION")),
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}

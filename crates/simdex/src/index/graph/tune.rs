@@ -118,7 +118,7 @@ impl Point {
 
     /// What recall is likely not below.
     fn surely(&self) -> f64 {
-        self.recall - 0.5 * self.error
+        self.recall - self.error
     }
 }
 

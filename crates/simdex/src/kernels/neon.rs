@@ -109,8 +109,4 @@ impl Lanes for Neon {
         // SAFETY: `self` proves that the features exist.
         unsafe { vaddvq_f32(a) }
     }
-
-    // Hardware prefetchers of ARM cores follow four streams; stable Rust has no prefetch for them.
-    #[inline(always)]
-    fn prefetch(self, _: &[f32], _: usize) {}
 }

@@ -45,6 +45,9 @@ fn as_ordinary_user(test: &str, prepare: impl FnOnce(&Path)) {
     set_mode(&media, 0o555);
     // The program itself may lie where an ordinary user can't reach it.
     let program = folder.path().join("program");
+    // A process that another test starts meanwhile would inherit the copy while it is open for
+    // writing, and such a program can't be run.
+    let alone = COPY_AND_START.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     set_mode(&program, 0o755);
     let template = command(test, "user");
@@ -58,10 +61,14 @@ fn as_ordinary_user(test: &str, prepare: impl FnOnce(&Path)) {
     if is_root {
         child.uid(ORDINARY).gid(ORDINARY);
     }
-    let (succeeded, output) = Worker::start(&mut child).finish();
+    let worker = Worker::start(&mut child);
+    drop(alone);
+    let (succeeded, output) = worker.finish();
     set_mode(&media, 0o755);
     assert!(succeeded && output.contains("done"), "{output}");
 }
+
+static COPY_AND_START: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();

@@ -32,11 +32,12 @@ pub fn seed() {
     let norms = [0, 0, 128, 63].repeat(3);
     let head = br#"{"kind":"flat","metric":"cosine","parameters":{},
 "sources":[{"store":"collection","name":"posts","model":null}]}"#;
-    let base = good(&["a", "b", "c"], &[("kind.norms", &norms), ("index", head)]);
+    let base = [("kind.norms".into(), norms), ("index".into(), head.to_vec())];
+    let base = good(&["a", "b", "c"], &base);
     let delta_head = br#"{"base":"01010101010101010101010101010101"}"#;
-    let gone: (&str, &[u8]) = ("tombstones", &[1, 0, 0, 0]);
-    let delta = good(&["b", "d"], &[gone, ("delta", delta_head)]);
-    let only_gone = recipe(&[gone, ("delta", delta_head)]);
+    let gone: [(&str, &[u8]); 2] = [("tombstones", &[1, 0, 0, 0]), ("delta", delta_head)];
+    let delta = good(&["b", "d"], &gone.map(|(name, bytes)| (name.into(), bytes.to_vec())));
+    let only_gone = recipe(&gone);
     let input = |manifest: &str, delta: &[u8]| {
         let lengths = [manifest.len(), base.len()].map(|length| (length as u16).to_le_bytes());
         [lengths.as_flattened(), manifest.as_bytes(), &base, delta].concat()

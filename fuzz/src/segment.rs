@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 
 use rusqlite::types::ValueRef;
 use simdex::Metric;
-use simdex::index::Sections;
-use simdex::matrix::Slab;
+use simdex::index::{KINDS, Kind, Parameters, Sections};
+use simdex::matrix::{Matrix, Slab};
+use simdex::observe::Silent;
 use simdex::snapshot::diff::Diff;
 use simdex::snapshot::key::{self, KeysBuilder};
 use simdex::snapshot::segment::Segment;
@@ -21,21 +22,29 @@ static SCRATCH: LazyLock<PathBuf> = LazyLock::new(|| files::scratch("segment").j
 /// First byte of an input whose rest is a file; other inputs are recipes.
 const FILE: u8 = 0xff;
 
-/// A good segment, as a recipe and as a file.
+/// Good segments of every kind, as recipes, and one as a file.
 pub fn seed() {
-    let norms = [0, 0, 128, 63].repeat(3);
-    let recipe = good(&["a", "b", "c"], &[("kind.norms", &norms)]);
-    let file = from_recipe(&recipe, 1);
-    // One block: a group of codes for two dimensions, then factors.
+    let ids = ["a", "b", "c"];
+    let mut seeds: Vec<_> = KINDS.iter().map(|kind| good(&ids, &built(*kind))).collect();
+    seeds.push([&[FILE][..], &from_recipe(&seeds[0], 1)].concat());
+    // One block of codes: a group for two dimensions, then factors. No kind makes it so small.
     let codes = [[0x78; 64], [0x3c; 64], [0x3f; 64], [0x40; 64]].concat();
-    let coded: [(&str, &[u8]); 3] =
-        [("kind.norms", &norms), ("kind.codes", &codes), ("kind.center", &[0; 8])];
-    let coded = good(&["a", "b", "c"], &coded);
-    files::seeds(&[recipe, [&[FILE][..], &file].concat(), good(&[], &[]), coded]);
+    let mut coded = built(KINDS[0]);
+    coded.extend([("kind.codes".into(), codes), ("kind.center".into(), vec![0; 8])]);
+    seeds.extend([good(&ids, &coded), good(&[], &[])]);
+    files::seeds(&seeds);
+}
+
+/// What a kind makes of the rows of [`good`].
+fn built(kind: &dyn Kind) -> Vec<(String, Vec<u8>)> {
+    let vectors = Matrix::from_slice(&[1.0, 0.0, 1.0, 1.0, 1.0, 2.0], 2).expect("three rows");
+    let sections = kind.build(&vectors, Metric::Cosine, &Parameters::new(), &Silent);
+    let sections = sections.expect("good rows make an index");
+    sections.iter().map(|(name, bytes)| (format!("kind.{name}"), bytes.to_vec())).collect()
 }
 
 /// A recipe with rows of two dimensions, seed 7, and more sections.
-pub(crate) fn good(ids: &[&str], more: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn good(ids: &[&str], more: &[(String, Vec<u8>)]) -> Vec<u8> {
     let rows = ids.len() as u32;
     let mut keys = KeysBuilder::default();
     ids.iter().for_each(|id| keys.push(&key::encoded(0, &Id::text(*id))));
@@ -56,7 +65,7 @@ pub(crate) fn good(ids: &[&str], more: &[(&str, &[u8])]) -> Vec<u8> {
     sections.push(("keys.order", &order));
     sections.push(("fingerprints", &fingerprints));
     sections.push(("snapshot", meta.as_bytes()));
-    sections.extend_from_slice(more);
+    sections.extend(more.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
     recipe(&sections)
 }
 

@@ -8,7 +8,7 @@ const HEADER: usize = 4096;
 const ENTRY: usize = 64;
 
 /// Names that readers ask for, and one that they don't.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 21] = [
     "vectors",
     "keys.offsets",
     "keys.bytes",
@@ -21,6 +21,14 @@ const NAMES: [&str; 13] = [
     "kind.norms",
     "kind.codes",
     "kind.center",
+    "kind.graph.header",
+    "kind.graph.mean",
+    "kind.graph.basis",
+    "kind.graph.records",
+    "kind.graph.edges",
+    "kind.graph.entries",
+    "kind.graph.starts",
+    "kind.graph.rows",
     "other",
 ];
 

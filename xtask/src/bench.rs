@@ -7,11 +7,14 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::step::Step;
-use crate::{python, workspace};
+use crate::{peers, python, workspace};
 
 /// What to measure on.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// A database in llm's schema [default: one of 100,000 made-up rows of 384 dimensions]
     #[arg(long, value_name = "PATH", requires = "collection", requires = "id")]
     database: Option<PathBuf>,
@@ -32,6 +35,13 @@ pub(crate) struct Arguments {
     without_llm: bool,
 }
 
+/// Measurements of another make.
+#[derive(clap::Subcommand)]
+enum Other {
+    /// Measures simdex beside other libraries, on the same vectors and threads
+    Peers(peers::Arguments),
+}
+
 /// The rows searched.
 struct Subject {
     /// A copy of our own.
@@ -41,6 +51,9 @@ struct Subject {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(Other::Peers(arguments)) = &arguments.other {
+        return peers::run(arguments);
+    }
     Step::cargo("build --release --locked --bin simdex").run()?;
     Step::cargo("build --release --locked --package simdex --examples").run()?;
     let folder = tempfile::tempdir_in(workspace::root().join("target"))?;

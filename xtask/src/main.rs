@@ -5,6 +5,7 @@ mod bench;
 mod docs;
 mod fixture;
 mod fuzz;
+mod peers;
 mod python;
 mod step;
 mod test;
@@ -42,6 +43,7 @@ Examples:
   cargo xtask fuzz                        every target, one minute each
   cargo xtask fuzz segment --seconds 600  one target, ten minutes
   cargo xtask bench                       the engine's own figures, and llm's
+  cargo xtask bench peers --quick         simdex beside other libraries, on 5,000 rows
   cargo xtask docs                        after a change of an option or a help text";
 
 fn main() -> ExitCode {

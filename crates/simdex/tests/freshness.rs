@@ -284,6 +284,23 @@ fn an_unchanged_database_is_not_compared_again() {
     }
 }
 
+/// What is left of a collection may be rows of another size than the index has, or than the query.
+#[test]
+fn rows_of_another_size_are_no_answer() {
+    let odd = |collection| Change::Bad { collection, id: 0, defect: 5 };
+    for collection in [0, 1] {
+        for way in [Way::Search, Way::Refresh, Way::Rebuild] {
+            run(
+                "wal",
+                &[(Change::Clear { collection }, way), (odd(collection), way)],
+                from_the_future,
+            );
+        }
+    }
+    let everything = [0, 1].map(|collection| (Change::Clear { collection }, Way::Search));
+    run("delete", &[&everything[..], &[(odd(0), Way::Search)]].concat(), SystemTime::now);
+}
+
 /// With the real clock a database written a moment ago is compared again and again: a second write
 /// in the same moment would leave no trace in its times.
 #[test]

@@ -6,7 +6,8 @@
 //! in SQLite copies       may match scores     search, verify
 //! ```
 //!
-//! [`Engine`] is what front ends call; [`Flat`] is its exact index over vectors without a database.
+//! [`Engine`] is what front ends call; [`Flat`] and [`Graph`] are its indexes over vectors without a
+//! database.
 //!
 //! ```
 //! use simdex::engine::api::*;
@@ -71,7 +72,7 @@ pub mod snapshot;
 pub mod store;
 pub mod types;
 
-pub use bare::Flat;
+pub use bare::{Flat, Graph, Vectors};
 pub use engine::Engine;
 pub use error::{Context, Error, ErrorKind, Result};
-pub use types::{Metric, Neighbor};
+pub use types::{Hit, Metric};

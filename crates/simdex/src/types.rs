@@ -66,11 +66,20 @@ impl FromStr for Metric {
     }
 }
 
-/// A vector of a bare-vector index that is close to a query.
+/// A numbered row that is close to a query.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Neighbor {
     /// Row number in the vectors the index was built from.
     pub row: u32,
+    /// Score under the index's [`Metric`], computed in float64 from the stored float32 values.
+    pub score: f64,
+}
+
+/// A vector of an index over bare vectors that is close to a query.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hit {
+    /// The vector's id: as given, or its row number.
+    pub id: u64,
     /// Score under the index's [`Metric`], computed in float64 from the stored float32 values.
     pub score: f64,
 }

@@ -171,7 +171,7 @@ fn check(contest: &Contest) -> Result<()> {
         if !checked.contains(&contender.metric) {
             checked.push(contender.metric);
             for (name, vectors) in [("base", base), ("queries", queries)] {
-                crate::bare::check_rows(vectors, contender.metric)
+                crate::bare::check_rows(vectors.values(), vectors.dim(), contender.metric)
                     .map_err(|error| error.with("vectors", name))?;
             }
         }

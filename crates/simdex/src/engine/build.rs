@@ -13,6 +13,7 @@ use crate::engine::rows::Rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index;
 use crate::observe::Observer;
+use crate::search::wear;
 use crate::snapshot::diff::Delta;
 use crate::snapshot::key::Keys;
 use crate::snapshot::segment::SegmentWriter;
@@ -20,19 +21,6 @@ use crate::snapshot::write::Writer;
 use crate::snapshot::{Snapshot, census::Census};
 use crate::store::database::Database;
 use crate::store::identity::DatabaseIdentity;
-
-/// Changes beyond this share of the base are folded into a new one.
-const MOST_CHANGES: f64 = 0.10;
-
-/// Below this many changed rows a delta is kept whatever its share: comparing a few thousand rows
-/// one by one costs less than a millisecond.
-const FEW_CHANGES: u64 = 4096;
-
-/// Whether so many changes call for a new base.
-pub(super) fn is_worn(base_rows: u64, delta: &Delta) -> bool {
-    let changes = delta.tail_rows() + delta.gone();
-    changes > FEW_CHANGES && changes as f64 > MOST_CHANGES * base_rows as f64
-}
 
 /// Builds an index anew.
 ///
@@ -164,7 +152,7 @@ pub(super) fn refresh(
     }
     let (delta, census) = rows.diff(&generation.base, definition.metric, observer)?;
     let next = generation.manifest.generation.saturating_add(1);
-    let Some(delta) = delta.filter(|delta| !is_worn(generation.base.rows() as u64, delta)) else {
+    let Some(delta) = delta.filter(|delta| !is_worn(&generation.base, delta)) else {
         drop(read);
         return build_locked(database, definition, &locked, next, observer);
     };
@@ -173,6 +161,11 @@ pub(super) fn refresh(
     record(&locked, &generation, &delta, &census.skipped(), seen)?;
     let report = summarize(definition, &generation, &delta, start);
     Ok(Report { skipped: census.skipped(), notices, ..report })
+}
+
+/// Whether so many changes call for a new base.
+fn is_worn(base: &Snapshot, delta: &Delta) -> bool {
+    wear::is_worn(base.rows() as u64, delta.tail_rows() + delta.gone())
 }
 
 /// Writes what a diff found beside the base.

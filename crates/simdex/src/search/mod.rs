@@ -6,3 +6,4 @@ pub mod query;
 pub mod rerank;
 pub mod score;
 pub mod topk;
+pub(crate) mod wear;

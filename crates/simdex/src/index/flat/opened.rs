@@ -55,19 +55,6 @@ impl FlatIndex {
         Ok(Self { kernels, vectors, metric, factors, codes })
     }
 
-    /// The same index on another instruction set.
-    pub(crate) fn with_kernels(self, kernels: Kernels) -> Self {
-        Self { kernels, ..self }
-    }
-
-    pub(crate) fn vectors(&self) -> &Matrix {
-        &self.vectors
-    }
-
-    pub(crate) fn metric(&self) -> Metric {
-        self.metric
-    }
-
     fn rows<'a>(&'a self, allowed: Option<&'a FixedBitSet>) -> Rows<'a> {
         Rows { vectors: &self.vectors, factors: &self.factors, allowed }
     }

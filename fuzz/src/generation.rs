@@ -8,6 +8,7 @@ use simdex::catalog::Definition;
 use simdex::catalog::files::Permissions;
 use simdex::catalog::folder::IndexFolder;
 use simdex::catalog::generation::Generation;
+use simdex::index::plugin::{Limits, Plugins};
 use simdex::store::source::Source;
 
 use crate::segment::good;
@@ -61,8 +62,9 @@ pub fn run(data: &[u8]) {
     let definition =
         Definition::new("i".into(), vec![source], "flat".into(), Metric::Cosine, [].into())
             .expect("the system has random numbers");
-    let _ = Generation::open_checked(&definition, &folder);
-    if let Ok(Some(generation)) = Generation::open(&definition, &folder) {
+    let plugins = Plugins::new(Vec::new(), Limits::default());
+    let _ = Generation::open_checked(&definition, &folder, &plugins);
+    if let Ok(Some(generation)) = Generation::open(&definition, &folder, &plugins) {
         assert!(generation.rows() >= generation.delta.tail_rows());
         let Generation { base, index, delta, .. } = &generation;
         search::search(base, index.as_deref(), delta, definition.metric);

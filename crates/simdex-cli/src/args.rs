@@ -8,11 +8,13 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 pub(crate) mod compare;
 pub(crate) mod embedder;
 pub(crate) mod index;
+pub(crate) mod plugin;
 pub(crate) mod query;
 
 use compare::CompareArgs;
 use embedder::EmbedderCommand;
 use index::IndexCommand;
+use plugin::PluginCommand;
 use query::{SearchArgs, SimilarArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -109,6 +111,18 @@ Examples:
     /// Measure the indexes of a collection: build time, size, recall and speed
     #[command(after_help = compare::EXAMPLES)]
     Compare(CompareArgs),
+    /// List and test plugins: kinds of index that are programs of their own
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  simdex plugin list
+  simdex plugin test faiss
+
+A plugin is a program `simdex-index-NAME` on PATH, in any language. An index uses it with
+`simdex index create … --kind NAME`."
+    )]
+    Plugin(PluginCommand),
     /// Say which embedding server to ask for a model, for searches by text
     #[command(
         subcommand,

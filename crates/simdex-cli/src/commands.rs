@@ -9,6 +9,7 @@ mod completions;
 mod embedder;
 mod index;
 mod man;
+mod plugin;
 mod quickstart;
 mod search;
 mod similar;
@@ -22,6 +23,7 @@ pub(crate) fn run(command: Command, app: &App) -> anyhow::Result<()> {
         Command::Search(args) => search::run(&args, app),
         Command::Compare(args) => compare::run(&args, app),
         Command::Index(command) => index::run(command, app),
+        Command::Plugin(command) => plugin::run(command, app),
         Command::Embedder(command) => embedder::run(command, app),
         Command::Completions(args) => completions::run(&args, app),
         Command::Man(args) => man::run(&args, app),

@@ -24,6 +24,8 @@ pub enum ErrorKind {
     Database,
     /// The operating system refused or failed (disk full, input/output error).
     Io,
+    /// A plugin is missing, fails or misbehaves.
+    Plugin,
     /// A defect in simdex.
     Internal,
 }

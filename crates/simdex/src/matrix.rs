@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 use std::ops::{Deref, Range};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
@@ -95,6 +96,16 @@ impl<T> std::fmt::Debug for Slab<T> {
 pub struct Matrix {
     values: Slab<f32>,
     dim: usize,
+    origin: Option<Arc<Origin>>,
+}
+
+/// Where the values of a [`Matrix`] are on disk, for other processes to map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The file.
+    pub path: PathBuf,
+    /// Where the first value begins, in bytes.
+    pub offset: u64,
 }
 
 impl Matrix {
@@ -111,7 +122,18 @@ impl Matrix {
         if u32::try_from(values.len() / dim).is_err() {
             return Err(Error::new(ErrorKind::Invalid, "more than 4,294,967,295 rows"));
         }
-        Ok(Self { values, dim })
+        Ok(Self { values, dim, origin: None })
+    }
+
+    /// The same, with the file that the values were mapped from.
+    #[must_use]
+    pub fn with_origin(self, origin: Option<Origin>) -> Self {
+        Self { origin: origin.map(Arc::new), ..self }
+    }
+
+    /// The file that the values were mapped from, if they were.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_deref()
     }
 
     /// Copies `values` (rows × dim, row-major). O(rows · dim).

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
+use clap::builder::RangedU64ValueParser;
 use simdex::Metric;
 use simdex::compare::Try;
-use simdex::index::KINDS;
 
 use super::index::{key_value, metric_parser};
 use super::{ListArgs, Style};
@@ -30,8 +29,8 @@ pub(crate) struct CompareArgs {
         conflicts_with = "vectors"
     )]
     pub(crate) name: Option<String>,
-    /// Kind of index to try, with parameters: KIND or KIND:KEY=VALUE,…; may be repeated
-    /// [default: every kind, where there is no index]
+    /// Kind of index or plugin to try, with parameters: KIND or KIND:KEY=VALUE,…; may be repeated
+    /// [default: every built-in kind, where there is no index]
     #[arg(long = "try", value_name = "KIND", value_parser = tried, conflicts_with = "vectors")]
     pub(crate) tries: Vec<Try>,
     /// Rows to hold out as queries [default: 1,000 or a tenth, the smaller]; with --vectors, a file
@@ -63,8 +62,8 @@ pub(crate) struct FileArgs {
     /// Numbers of the nearest rows of each query, nearest first [default: they are computed]
     #[arg(long, value_name = "FILE", requires = "vectors", value_hint = clap::ValueHint::FilePath)]
     pub(crate) truth: Option<PathBuf>,
-    /// Kind of index [default: every kind]
-    #[arg(long, requires = "vectors", value_parser = PossibleValuesParser::new(KINDS.iter().map(|kind| kind.name())))]
+    /// Kind of index, or a plugin's name [default: every built-in kind]
+    #[arg(long, requires = "vectors")]
     pub(crate) kind: Option<String>,
     /// Parameter of the kind; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", requires = "kind", value_parser = key_value)]

@@ -79,8 +79,8 @@ pub(crate) struct CreateArgs {
     /// Only the rows of the table that meet this SQL condition
     #[arg(long = "where", value_name = "SQL", requires = "table", help_heading = "Table options")]
     pub(crate) condition: Option<String>,
-    /// Kind of index; `auto` picks for you
-    #[arg(long, value_parser = PossibleValuesParser::new(kind_names()), default_value = AUTO)]
+    /// Kind of index, or a plugin's name; `auto` picks for you
+    #[arg(long, default_value = AUTO)]
     pub(crate) kind: String,
     /// How closeness is measured [default: cosine for collections, l2 for tables]
     #[arg(long, value_parser = metric_parser())]
@@ -173,12 +173,6 @@ pub(crate) struct DefaultArgs {
 /// The choice that leaves the kind to the engine.
 pub(crate) const AUTO: &str = "auto";
 
-fn kind_names() -> Vec<&'static str> {
-    let mut names = vec![AUTO];
-    names.extend(KINDS.iter().map(|kind| kind.name()).filter(|name| *name != AUTO));
-    names
-}
-
 pub(super) fn metric_parser() -> impl clap::builder::TypedValueParser<Value = Metric> {
     use clap::builder::TypedValueParser;
     PossibleValuesParser::new(Metric::ALL.map(Metric::name)).try_map(|name| name.parse::<Metric>())
@@ -213,7 +207,7 @@ fn create_long_help() -> String {
             help += &format!("  {:<8}    --set {setting:<20}  {}\n", "", parameter.about);
         }
     }
-    help.truncate(help.trim_end().len());
+    help += "\nPlugins are kinds, too: `simdex plugin list`, `simdex plugin show NAME`.";
     help
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use simdex::Metric;
 use simdex::compare::{self, CompareRequest, Comparison, Contender, Contest};
+use simdex::index::plugin::Plugins;
 use simdex::observe::Observer;
 
 use crate::app::App;
@@ -81,7 +82,10 @@ fn files(vectors: &Path, args: &CompareArgs, app: &App) -> anyhow::Result<Compar
 fn contenders(args: &CompareArgs, metric: Metric) -> simdex::Result<Vec<Contender>> {
     let parameters = args.files.parameters.iter().cloned().collect();
     match &args.files.kind {
-        Some(kind) => Ok(vec![Contender::new(kind, parameters, metric)?]),
+        Some(kind) => {
+            let plugins = Plugins::from_environment();
+            Ok(vec![Contender::new(kind, parameters, metric, &plugins)?])
+        }
         None => Ok(Contender::every_kind(metric).collect()),
     }
 }

@@ -89,7 +89,7 @@ impl Vectors {
             _ => Error::new(ErrorKind::Damaged, "the file can't be used").source(error),
         };
         let kind = index::kind(&recipe.kind).map_err(damaged)?;
-        index::check_parameters(kind, &recipe.parameters).map_err(damaged)?;
+        kind.check(recipe.metric, &recipe.parameters).map_err(damaged)?;
         let layer = |prefix, kind, recipe: &Recipe| {
             read_layer(&segment, prefix, dim, (kind, recipe)).map_err(damaged)
         };

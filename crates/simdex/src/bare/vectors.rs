@@ -73,7 +73,7 @@ impl Vectors {
         observer: &dyn Observer,
     ) -> Result<Self> {
         let kind = index::kind(&recipe.kind)?;
-        index::check_parameters(kind, &recipe.parameters)?;
+        kind.check(recipe.metric, &recipe.parameters)?;
         check_rows(vectors.values(), vectors.dim(), recipe.metric)?;
         let ids = numbers(ids, 0, vectors.rows())?;
         let next = after(&ids, 0);
@@ -252,7 +252,7 @@ impl Vectors {
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let mut recipe = self.recipe.clone();
         recipe.parameters.insert(name.to_owned(), value.to_owned());
-        index::check_parameters(self.kind, &recipe.parameters)?;
+        self.kind.check(recipe.metric, &recipe.parameters)?;
         if let Some(base) = self.layers.first_mut() {
             base.reopen(self.kind, &recipe)?;
         }

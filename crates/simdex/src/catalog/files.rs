@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -136,6 +136,49 @@ pub fn temporary(folder: &Path, permissions: &Permissions) -> Result<NamedTempFi
         .map_err(unwritable)?;
     permissions.apply_to_file(file.as_file())?;
     Ok(file)
+}
+
+/// A new folder in `folder` under a temporary name, removed unless it is [`install_folder`]ed.
+///
+/// # Errors
+/// `ReadOnly` or `Io`.
+pub fn temporary_folder(folder: &Path, permissions: &Permissions) -> Result<TempDir> {
+    let made = tempfile::Builder::new()
+        .prefix(TEMPORARY)
+        .tempdir_in(folder)
+        .context("folder", folder.display())
+        .map_err(unwritable)?;
+    permissions.apply_to_folder(made.path())?;
+    Ok(made)
+}
+
+/// Gives a folder that others have filled our permissions and its name, and makes it durable.
+///
+/// # Errors
+/// `ReadOnly` or `Io`.
+pub fn install_folder(folder: TempDir, path: &Path, permissions: &Permissions) -> Result<()> {
+    settle(folder.path(), permissions)?;
+    remove_empty_folder(path);
+    std::fs::rename(folder.path(), path).context("path", path.display())?;
+    // It has its name now, and is no longer temporary.
+    let _ = folder.keep();
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Applies permissions to all that is in a folder, and syncs it.
+fn settle(folder: &Path, permissions: &Permissions) -> Result<()> {
+    for entry in std::fs::read_dir(folder).context("folder", folder.display())? {
+        let path = entry.context("folder", folder.display())?.path();
+        if path.is_dir() {
+            permissions.apply_to_folder(&path)?;
+            settle(&path, permissions)?;
+        } else {
+            let file = File::open(&path).context("path", path.display())?;
+            permissions.apply_to_file(&file)?;
+            file.sync_all().context("path", path.display())?;
+        }
+    }
+    sync_folder(folder)
 }
 
 /// Gives a finished (synced) file its name in one step, replacing what has it.

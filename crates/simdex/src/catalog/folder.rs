@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::catalog::files::{self, Lock, Permissions, Wait};
 use crate::engine::api::Skipped;
@@ -14,6 +14,7 @@ use crate::store::identity::{DatabaseIdentity, FileIdentity};
 
 const MANIFEST: &str = "manifest.json";
 const SUFFIX: &str = ".segment";
+const FILES_SUFFIX: &str = ".files";
 
 /// The clock's grain on file systems that keep fractions of seconds, with a margin.
 const GRAIN: Duration = Duration::from_millis(20);
@@ -136,11 +137,23 @@ impl IndexFolder {
         Ok(self.path.join(name))
     }
 
+    /// The folder with files of the kind that belong to a segment; there need not be one.
+    ///
+    /// # Errors
+    /// `Damaged` when the segment's name is none.
+    pub fn files_of(&self, record: &SegmentRecord) -> Result<PathBuf> {
+        Ok(self.segment_path(&record.file)?.with_extension(&FILES_SUFFIX[1..]))
+    }
+
     fn segments(&self) -> impl Iterator<Item = PathBuf> {
+        self.entries_with(SUFFIX)
+    }
+
+    fn entries_with(&self, suffix: &'static str) -> impl Iterator<Item = PathBuf> {
         let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
         entries
             .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == &SUFFIX[1..]))
+            .filter(move |path| path.extension().is_some_and(|extension| extension == &suffix[1..]))
     }
 
     /// Takes the right to change the index, creating the folder if need be.
@@ -168,6 +181,29 @@ impl LockedFolder<'_> {
     /// `ReadOnly` or `Io`.
     pub fn temporary(&self) -> Result<NamedTempFile> {
         files::temporary(&self.folder.path, &self.folder.permissions)
+    }
+
+    /// An empty folder for files of the kind.
+    ///
+    /// # Errors
+    /// `ReadOnly` or `Io`.
+    pub fn temporary_folder(&self) -> Result<TempDir> {
+        files::temporary_folder(&self.folder.path, &self.folder.permissions)
+    }
+
+    /// Gives the files of the kind to a segment, if there are any. To be called before a manifest
+    /// names the segment.
+    ///
+    /// # Errors
+    /// `ReadOnly` or `Io`.
+    pub fn install_files(&self, files: TempDir, record: &SegmentRecord) -> Result<()> {
+        let is_empty =
+            std::fs::read_dir(files.path()).is_ok_and(|mut found| found.next().is_none());
+        if is_empty {
+            return Ok(());
+        }
+        let path = self.folder.files_of(record)?;
+        files::install_folder(files, &path, &self.folder.permissions)
     }
 
     /// Gives a finished segment a name of its own.
@@ -222,18 +258,28 @@ impl LockedFolder<'_> {
         for path in self.folder.segments().filter(|path| !named(path)) {
             let _ = std::fs::remove_file(path);
         }
+        let kept = self.folder.files_of(&manifest.base).ok();
+        for path in
+            self.folder.entries_with(FILES_SUFFIX).filter(|path| Some(path) != kept.as_ref())
+        {
+            let _ = std::fs::remove_dir_all(path);
+        }
     }
 
     fn remove(&self, record: &SegmentRecord) {
         if let Ok(path) = self.folder.segment_path(&record.file) {
             let _ = std::fs::remove_file(path);
         }
+        if let Ok(path) = self.folder.files_of(record) {
+            let _ = std::fs::remove_dir_all(path);
+        }
     }
 
     fn remove_temporary_files(&self) {
         for entry in std::fs::read_dir(&self.folder.path).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(files::TEMPORARY) {
-                let _ = std::fs::remove_file(entry.path());
+                let _ = std::fs::remove_file(entry.path())
+                    .or_else(|_| std::fs::remove_dir_all(entry.path()));
             }
         }
     }

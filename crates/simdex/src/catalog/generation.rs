@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Definition;
 use crate::catalog::folder::{IndexFolder, LockedFolder, Manifest, Opened, SegmentRecord};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::{self, Index, Sections};
+use crate::index::plugin::Plugins;
+use crate::index::{self, AnyKind, Index, Job, Sections};
 use crate::matrix::Slab;
 use crate::snapshot::diff::Delta;
 use crate::snapshot::segment::{Segment, SegmentWriter};
@@ -69,27 +70,36 @@ impl Generation {
     ///
     /// # Errors
     /// `Damaged` when files can't be used.
-    pub fn open(definition: &Definition, folder: &IndexFolder) -> Result<Option<Self>> {
-        Self::open_with(definition, folder, Check::IfUnproven)
+    pub fn open(
+        definition: &Definition,
+        folder: &IndexFolder,
+        plugins: &Plugins,
+    ) -> Result<Option<Self>> {
+        Self::open_with(definition, folder, plugins, Check::IfUnproven)
     }
 
     /// Opens it and checks every byte. O(size).
     ///
     /// # Errors
     /// `Damaged` when files can't be used.
-    pub fn open_checked(definition: &Definition, folder: &IndexFolder) -> Result<Option<Self>> {
-        Self::open_with(definition, folder, Check::Always)
+    pub fn open_checked(
+        definition: &Definition,
+        folder: &IndexFolder,
+        plugins: &Plugins,
+    ) -> Result<Option<Self>> {
+        Self::open_with(definition, folder, plugins, Check::Always)
     }
 
     fn open_with(
         definition: &Definition,
         folder: &IndexFolder,
+        plugins: &Plugins,
         check: Check,
     ) -> Result<Option<Self>> {
         let mut before = None;
         loop {
             let Some(manifest) = folder.manifest()? else { return Ok(None) };
-            match Self::from_manifest(&manifest, definition, folder, check) {
+            match Self::from_manifest(&manifest, definition, folder, plugins, check) {
                 // Another process replaced the segment after we read the manifest: read it again.
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     if before.as_ref() == Some(&manifest) {
@@ -107,6 +117,7 @@ impl Generation {
         manifest: &Manifest,
         definition: &Definition,
         folder: &IndexFolder,
+        plugins: &Plugins,
         check: Check,
     ) -> Result<Self> {
         let Opened { segment, proven } = folder.open(&manifest.base)?;
@@ -128,10 +139,11 @@ impl Generation {
         let index = match base.vectors() {
             None => None,
             Some(vectors) => {
-                let kind = index::kind(&definition.kind)?;
+                let kind = AnyKind::named(&definition.kind, plugins)?;
                 let (metric, parameters) = (definition.metric, &definition.parameters);
-                let sections = kind_sections(&segment)?;
-                Some(kind.open(vectors.clone(), metric, parameters, &sections)?)
+                let files = folder.files_of(&manifest.base)?;
+                let job = Job { vectors, metric, parameters, folder: Some(&files) };
+                Some(kind.open_in(&job, &kind_sections(&segment)?)?)
             }
         };
         let delta = match &manifest.delta {

@@ -1,5 +1,6 @@
 //! The measurements. Everything here runs within the thread pool of the comparison.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
@@ -7,7 +8,7 @@ use rayon::prelude::*;
 use super::recall::Bars;
 use super::{Comparison, Contender, Contest, Latency, Point, Trial, memory, truth};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::{Index, Parameters};
+use crate::index::{AnyKind, Index, Job, Parameters};
 use crate::matrix::Matrix;
 use crate::observe::Observer;
 use crate::search::query::Query;
@@ -39,8 +40,9 @@ pub(super) fn all(contest: &Contest, observer: &dyn Observer) -> Result<Comparis
         };
         match workloads[position].trial(contender, observer) {
             Ok(trial) => trials.push(trial),
-            // A kind need not know every metric or size; that is no reason to hide the others.
-            Err(error) if error.kind() == ErrorKind::Invalid => {
+            // A kind need not know every metric or size, and a plugin may fail; that is no reason to
+            // hide the others.
+            Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Plugin) => {
                 failures.push(error.with("left out", contender.label()));
             }
             Err(error) => return Err(error.with("measuring", contender.label())),
@@ -82,13 +84,14 @@ impl<'a> Workload<'a> {
     /// Builds a contender and searches it with each of its parameter sets.
     fn trial(&self, contender: &Contender, observer: &dyn Observer) -> Result<Trial> {
         let Contender { kind, parameters, .. } = contender;
+        let folder = tempfile::tempdir()?;
         memory::forget_peak();
         let start = Instant::now();
-        let sections = kind.build(self.base, self.metric, parameters, observer)?;
+        let sections = kind.build_in(&self.job(parameters, folder.path()), observer)?;
         let build_seconds = start.elapsed().as_secs_f64();
         let mut points = Vec::new();
         for parameters in parameter_sets(contender) {
-            let index = kind.open(self.base.clone(), self.metric, &parameters, &sections)?;
+            let index = kind.open_in(&self.job(&parameters, folder.path()), &sections)?;
             let stage = format!("searching {}{}", contender.label(), list(&parameters));
             points.push(self.point(&*index, parameters, &stage, observer)?);
         }
@@ -98,10 +101,19 @@ impl<'a> Workload<'a> {
             metric: self.metric,
             parameters: parameters.clone(),
             build_seconds,
-            bytes: sections.values().map(|section| section.len() as u64).sum(),
-            peak_memory_bytes: memory::peak(),
+            bytes: sections.values().map(|section| section.len() as u64).sum::<u64>()
+                + bytes_in(folder.path()),
+            // What a plugin holds is in a process of its own.
+            peak_memory_bytes: match kind {
+                AnyKind::BuiltIn(_) => memory::peak(),
+                AnyKind::Plugin(_) => None,
+            },
             points,
         })
+    }
+
+    fn job<'b>(&'b self, parameters: &'b Parameters, folder: &'b Path) -> Job<'b> {
+        Job { vectors: self.base, metric: self.metric, parameters, folder: Some(folder) }
     }
 
     fn point(
@@ -195,6 +207,17 @@ fn parameter_sets(contender: &Contender) -> Vec<Parameters> {
 /// ` a=1 b=2`, for progress.
 fn list(parameters: &Parameters) -> String {
     parameters.iter().map(|(name, value)| format!(" {name}={value}")).collect()
+}
+
+/// Bytes of the files in a folder and in those in it.
+fn bytes_in(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = entries.map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_in(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    });
+    bytes.sum()
 }
 
 fn rate(count: usize, time: Duration) -> f64 {

@@ -1,11 +1,12 @@
 //! How kinds of index compare on one set of vectors: build time, size, recall and speed.
 //!
-//! Measures whatever is in [`crate::index::KINDS`]; recall is counted against exact answers.
+//! Measures whatever is in [`crate::index::KINDS`], and plugins; recall is counted against exact answers.
 
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::{self, Kind, Parameters};
+use crate::index::plugin::Plugins;
+use crate::index::{AnyKind, KINDS, Parameters};
 use crate::matrix::Matrix;
 use crate::observe::Observer;
 use crate::types::Metric;
@@ -26,7 +27,7 @@ pub struct Contender {
     /// The index it is; `None`: it is tried on the fly.
     index: Option<String>,
     metric: Metric,
-    kind: &'static dyn Kind,
+    kind: AnyKind,
     parameters: Parameters,
 }
 
@@ -34,22 +35,26 @@ impl Contender {
     /// A kind, by name, with parameters as a user sets them.
     ///
     /// # Errors
-    /// `Invalid`, naming the kinds or the parameters there are.
-    pub fn new(kind: &str, parameters: Parameters, metric: Metric) -> Result<Self> {
-        let kind = index::kind(kind)?;
-        index::check_parameters(kind, &parameters)?;
+    /// `Invalid`, naming the kinds or the parameters there are; `Plugin`.
+    pub fn new(
+        kind: &str,
+        parameters: Parameters,
+        metric: Metric,
+        plugins: &Plugins,
+    ) -> Result<Self> {
+        let kind = AnyKind::named(kind, plugins)?;
+        kind.check(metric, &parameters)?;
         Ok(Self { index: None, metric, kind, parameters })
     }
 
-    /// Every kind there is, without parameters.
+    /// Every built-in kind, without parameters.
     pub fn every_kind(metric: Metric) -> impl Iterator<Item = Self> {
-        let contender = move |kind: &&'static dyn Kind| Self {
+        KINDS.iter().map(move |kind| Self {
             index: None,
             metric,
-            kind: *kind,
+            kind: AnyKind::BuiltIn(*kind),
             parameters: Parameters::new(),
-        };
-        index::KINDS.iter().map(contender)
+        })
     }
 
     /// The same as the index of this name.

@@ -11,7 +11,8 @@ use crate::catalog::generation::{Generation, write_delta, write_structure};
 use crate::engine::api::{Action, Report, Skipped};
 use crate::engine::rows::Rows;
 use crate::error::{Error, ErrorKind, Result};
-use crate::index;
+use crate::index::plugin::Plugins;
+use crate::index::{self, AnyKind, Job};
 use crate::observe::Observer;
 use crate::search::wear;
 use crate::snapshot::diff::Delta;
@@ -30,28 +31,32 @@ pub(super) fn build(
     database: &Database,
     definition: &Definition,
     folder: &IndexFolder,
+    plugins: &Plugins,
     wait: Wait,
     observer: &dyn Observer,
 ) -> Result<Report> {
     let locked = folder.lock(wait)?;
     let generation = folder.manifest().ok().flatten().map_or(0, |manifest| manifest.generation);
-    build_locked(database, definition, &locked, generation.saturating_add(1), observer)
+    build_locked(database, definition, &locked, plugins, generation.saturating_add(1), observer)
 }
 
 fn build_locked(
     database: &Database,
     definition: &Definition,
     locked: &LockedFolder<'_>,
+    plugins: &Plugins,
     generation: u64,
     observer: &dyn Observer,
 ) -> Result<Report> {
     let start = Instant::now();
     let (file, rows) = copy_rows(database, definition, locked, observer)?;
     let Copied { snapshot, mut segment, census, seen } = rows;
+    let files = locked.temporary_folder()?;
     if let Some(vectors) = snapshot.vectors() {
-        let kind = index::kind(&definition.kind)?;
+        let kind = AnyKind::named(&definition.kind, plugins)?;
         let (metric, parameters) = (definition.metric, &definition.parameters);
-        let sections = kind.build(vectors, metric, parameters, observer)?;
+        let job = Job { vectors, metric, parameters, folder: Some(files.path()) };
+        let sections = kind.build_in(&job, observer)?;
         write_structure(&mut segment, definition, &sections)?;
     } else {
         write_structure(&mut segment, definition, &index::Sections::new())?;
@@ -59,6 +64,7 @@ fn build_locked(
     observer.checkpoint()?;
     let id = segment.finish()?;
     let mut base = locked.install(file, id)?;
+    locked.install_files(files, &base)?;
     locked.record_sound(&mut base)?;
     let manifest = Manifest {
         generation,
@@ -112,7 +118,7 @@ fn copy_rows(
         }
         read.confirm()?;
         let census = writer.census().clone();
-        let (snapshot, segment) = writer.finish()?;
+        let (snapshot, segment) = writer.finish(file.path())?;
         let seen = read.settled_identity().cloned();
         return Ok((file, Copied { snapshot, segment, census, seen }));
     }
@@ -127,17 +133,18 @@ pub(super) fn refresh(
     database: &Database,
     definition: &Definition,
     folder: &IndexFolder,
+    plugins: &Plugins,
     observer: &dyn Observer,
 ) -> Result<Report> {
     let start = Instant::now();
     let locked = folder.lock(Wait::Yes)?;
     let mut notices = Vec::new();
-    let generation = match Generation::open(definition, folder) {
+    let generation = match Generation::open(definition, folder, plugins) {
         Ok(Some(generation)) => generation,
-        Ok(None) => return build_locked(database, definition, &locked, 1, observer),
+        Ok(None) => return build_locked(database, definition, &locked, plugins, 1, observer),
         Err(error) if error.kind() == ErrorKind::Damaged => {
             notices.push(damage_notice(&definition.name, &error));
-            let mut report = build_locked(database, definition, &locked, 1, observer)?;
+            let mut report = build_locked(database, definition, &locked, plugins, 1, observer)?;
             report.notices = notices;
             return Ok(report);
         }
@@ -154,7 +161,7 @@ pub(super) fn refresh(
     let next = generation.manifest.generation.saturating_add(1);
     let Some(delta) = delta.filter(|delta| !is_worn(&generation.base, delta)) else {
         drop(read);
-        return build_locked(database, definition, &locked, next, observer);
+        return build_locked(database, definition, &locked, plugins, next, observer);
     };
     let seen = read.settled_identity().cloned();
     drop(read);

@@ -68,11 +68,17 @@ impl Engine {
         let metric = common_metric(&indexes, &sources);
         let mut contenders = Vec::new();
         for index in indexes {
-            let contender = Contender::new(&index.kind, index.parameters.clone(), index.metric)?;
+            let contender =
+                Contender::new(&index.kind, index.parameters.clone(), index.metric, &self.plugins)?;
             contenders.push(contender.of_index(&index.name));
         }
         for tried in &request.tries {
-            contenders.push(Contender::new(&tried.kind, tried.parameters.clone(), metric)?);
+            contenders.push(Contender::new(
+                &tried.kind,
+                tried.parameters.clone(),
+                metric,
+                &self.plugins,
+            )?);
         }
         if contenders.is_empty() {
             contenders.extend(Contender::every_kind(metric));

@@ -74,7 +74,7 @@ impl Engine {
         home: &crate::catalog::home::Home,
     ) -> Result<IndexInfo> {
         let folder = index_folder(definition, home);
-        let state = match Generation::open(definition, &folder) {
+        let state = match Generation::open(definition, &folder, &self.plugins) {
             Ok(None) => IndexState::NotBuilt,
             Ok(Some(generation)) => {
                 let now = DatabaseIdentity::of(&self.location.database)?;
@@ -119,7 +119,7 @@ impl Engine {
         let mut found =
             Verification { index: name.to_owned(), problems: Vec::new(), rows: 0, behind: 0 };
         found.problems.extend(loaded.notice);
-        let generation = match Generation::open_checked(definition, &folder) {
+        let generation = match Generation::open_checked(definition, &folder, &self.plugins) {
             Ok(Some(generation)) => generation,
             Ok(None) => {
                 found.problems.push("it is not built yet".into());

@@ -17,7 +17,8 @@ use crate::catalog::folder::IndexFolder;
 use crate::catalog::home::Home;
 use crate::catalog::{Catalog, Definition, Loaded};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index;
+use crate::index::AnyKind;
+use crate::index::plugin::Plugins;
 use crate::observe::Observer;
 use crate::store::database::{Clock, Database};
 use crate::store::source::Source;
@@ -25,11 +26,13 @@ use crate::store::source::Source;
 /// The kind used when none is asked for.
 const DEFAULT_KIND: &str = "flat";
 
-/// One database and its indexes. Holds nothing open between calls.
+/// One database and its indexes. Holds nothing open between calls but processes of plugins, which end
+/// with it.
 #[derive(Debug)]
 pub struct Engine {
     location: Location,
     clock: Clock,
+    plugins: Plugins,
 }
 
 impl Engine {
@@ -39,13 +42,24 @@ impl Engine {
     /// `NotFound` when there is no such file, `Invalid` when it is a folder.
     pub fn open(mut location: Location) -> Result<Self> {
         location.database = Database::locate(&location.database)?;
-        Ok(Self { location, clock: SystemTime::now })
+        Ok(Self { location, clock: SystemTime::now, plugins: Plugins::from_environment() })
     }
 
     /// The same with another clock, for tests: files count as settled by what it says.
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
+    }
+
+    /// The same with these plugins instead of those that the environment names.
+    #[must_use]
+    pub fn with_plugins(self, plugins: Plugins) -> Self {
+        Self { plugins, ..self }
+    }
+
+    /// Its plugins.
+    pub fn plugins(&self) -> &Plugins {
+        &self.plugins
     }
 
     /// Where the database is, symbolic links resolved.
@@ -80,8 +94,8 @@ impl Engine {
 
     fn definition(&self, new: &NewIndex) -> Result<Definition> {
         check_name(&new.name)?;
-        let kind = index::kind(new.kind.as_deref().unwrap_or(DEFAULT_KIND))?;
-        index::check_parameters(kind, &new.parameters)?;
+        let kind = new.kind.as_deref().unwrap_or(DEFAULT_KIND);
+        let kind = AnyKind::named(kind, &self.plugins)?;
         let database = self.database()?;
         let read = database.read()?;
         let mut sources = Vec::new();
@@ -98,6 +112,7 @@ impl Engine {
                 .hint("name a collection with -c, or a table with --table"));
         };
         let metric = new.metric.unwrap_or(first.default_metric());
+        kind.check(metric, &new.parameters)?;
         if new.models == ModelRule::Same {
             check_models(&sources)?;
         }
@@ -114,7 +129,9 @@ impl Engine {
         let (home, loaded) = self.catalog()?;
         let definition = loaded.catalog.get(name)?;
         let folder = index_folder(definition, &home);
-        let report = build::build(&self.database()?, definition, &folder, Wait::Yes, observer);
+        let database = self.database()?;
+        let plugins = &self.plugins;
+        let report = build::build(&database, definition, &folder, plugins, Wait::Yes, observer);
         let mut report = report.map_err(|error| error.with("index", name))?;
         report.notices.extend(loaded.notice);
         Ok(report)
@@ -128,7 +145,8 @@ impl Engine {
         let (home, loaded) = self.catalog()?;
         let definition = loaded.catalog.get(name)?;
         let folder = index_folder(definition, &home);
-        let report = build::refresh(&self.database()?, definition, &folder, observer);
+        let database = self.database()?;
+        let report = build::refresh(&database, definition, &folder, &self.plugins, observer);
         let mut report = report.map_err(|error| error.with("index", name))?;
         report.notices.extend(loaded.notice);
         Ok(report)

@@ -11,6 +11,7 @@ use crate::engine::build::{self, record};
 use crate::engine::rows::Rows;
 use crate::engine::scope::Scope;
 use crate::error::{Error, ErrorKind, Result};
+use crate::index::flat;
 use crate::observe::Observer;
 use crate::search::filter::KeyFilter;
 use crate::search::merge::Layers;
@@ -65,7 +66,7 @@ impl Engine {
             None => None,
         };
         let (rows, plan) = match &view {
-            Some(view) => search.through(view, observer)?,
+            Some(view) => search.through(view, &mut notices, observer)?,
             None => search.scan(observer)?,
         };
         let matches = search.describe(rows, request.content, &mut notices)?;
@@ -100,7 +101,7 @@ impl Engine {
     ) -> Result<Option<Generation>> {
         let Some((definition, folder)) = &scope.index else { return Ok(None) };
         let name = &definition.name;
-        let damage = match Generation::open(definition, folder) {
+        let damage = match Generation::open(definition, folder, &self.plugins) {
             Ok(Some(generation)) => return Ok(Some(generation)),
             Ok(None) => {
                 notices.push(format!(
@@ -115,10 +116,10 @@ impl Engine {
                 return Ok(None);
             }
         };
-        match build::build(database, definition, folder, Wait::No, observer) {
+        match build::build(database, definition, folder, &self.plugins, Wait::No, observer) {
             Ok(_) => {
                 notices.push(build::damage_notice(name, &damage));
-                Generation::open(definition, folder)
+                Generation::open(definition, folder, &self.plugins)
             }
             Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
             Err(error) => {
@@ -184,7 +185,12 @@ impl<'a> Search<'a> {
         Ok(delta.map(|delta| View { generation, delta, diff: Some(census) }))
     }
 
-    fn through(&self, view: &View, observer: &dyn Observer) -> Result<(Vec<Scored>, Plan)> {
+    fn through(
+        &self,
+        view: &View,
+        notices: &mut Vec<String>,
+        observer: &dyn Observer,
+    ) -> Result<(Vec<Scored>, Plan)> {
         let View { generation, delta, diff } = view;
         let base = &generation.base;
         let plan = Plan {
@@ -200,7 +206,19 @@ impl<'a> Search<'a> {
         self.check_size(base.dim())?;
         let layers = Layers { base, index: generation.index.as_deref(), delta };
         let mut top = self.top();
-        layers.search(&self.query, self.k, &self.filter, &mut top, observer)?;
+        match layers.search(&self.query, self.k, &self.filter, &mut top, observer) {
+            Err(error) if error.kind() == ErrorKind::Plugin => {
+                notices.push(without_plugin(&error));
+                let exact = match base.vectors() {
+                    Some(vectors) => Some(flat::over(vectors, self.scope.metric, observer)?),
+                    None => None,
+                };
+                let layers = Layers { index: exact.as_deref(), ..layers };
+                top = self.top();
+                layers.search(&self.query, self.k, &self.filter, &mut top, observer)?;
+            }
+            searched => searched?,
+        }
         Ok((top.finish(), plan))
     }
 
@@ -286,6 +304,12 @@ impl<'a> Search<'a> {
         }
         Ok(matches)
     }
+}
+
+/// What the user is told when a plugin is of no use.
+fn without_plugin(error: &Error) -> String {
+    let hint = error.next_step().map_or_else(String::new, |hint| format!("; {hint}"));
+    format!("every row was compared, because {error}{hint}")
 }
 
 /// Finds the row that a user named by id: its key and its vector.

@@ -4,9 +4,12 @@
 //! exactly and ranks them, so a kind decides which rows are found and never what they score.
 //!
 //! To add a kind: one file with a type that implements [`Kind`], and one line in [`KINDS`]. The
-//! command line's choices, the contract tests and the benchmarks iterate that list.
+//! command line's choices, the contract tests and the benchmarks iterate that list. Kinds that are
+//! not in it are [`plugin`]s: programs of their own, in any language.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::path::Path;
 
 use fixedbitset::FixedBitSet;
 
@@ -18,11 +21,45 @@ use crate::types::Metric;
 
 pub mod flat;
 pub mod graph;
+pub mod plugin;
 
 /// Every built-in kind, in the order they are offered.
 pub const KINDS: &[&dyn Kind] = &[&flat::Flat, &graph::Graph];
 
-/// Finds a kind by name.
+/// A kind: built in, or a plugin.
+#[derive(Clone)]
+pub enum AnyKind {
+    /// One of [`KINDS`].
+    BuiltIn(&'static dyn Kind),
+    /// A program, which need not be installed.
+    Plugin(plugin::Plugin),
+}
+
+impl AnyKind {
+    /// The kind of this name: a plugin, unless it is built in.
+    ///
+    /// # Errors
+    /// `Invalid` for what can't be the name of a kind.
+    pub fn named(name: &str, plugins: &plugin::Plugins) -> Result<Self> {
+        match KINDS.iter().find(|kind| kind.name() == name) {
+            Some(kind) => Ok(Self::BuiltIn(*kind)),
+            None => plugins.get(name).map(Self::Plugin),
+        }
+    }
+}
+
+impl Deref for AnyKind {
+    type Target = dyn Kind;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::BuiltIn(kind) => *kind,
+            Self::Plugin(plugin) => plugin,
+        }
+    }
+}
+
+/// Finds a built-in kind by name.
 ///
 /// # Errors
 /// `Invalid`, naming the kinds there are.
@@ -47,15 +84,12 @@ pub struct Parameter {
     pub check: fn(&str) -> Result<(), String>,
 }
 
-/// Checks what a user set against the parameters of a kind.
-///
-/// # Errors
-/// `Invalid`, with the parameters there are or the reason.
-pub fn check_parameters(kind: &dyn Kind, set: &Parameters) -> Result<()> {
-    for (name, value) in set {
-        let Some(known) = kind.parameters().iter().find(|known| known.name == name) else {
-            let names: Vec<_> = kind.parameters().iter().map(|known| known.name).collect();
-            let message = format!("kind `{}` has no parameter `{name}`", kind.name());
+/// Checks what a user set against the parameters of the kind `name`.
+fn check_parameters(parameters: &[Parameter], name: &str, set: &Parameters) -> Result<()> {
+    for (key, value) in set {
+        let Some(known) = parameters.iter().find(|known| known.name == key) else {
+            let names: Vec<_> = parameters.iter().map(|known| known.name).collect();
+            let message = format!("kind `{name}` has no parameter `{key}`");
             let hint = match names.is_empty() {
                 true => "it has none".to_owned(),
                 false => format!("it has: {}", names.join(", ")),
@@ -63,7 +97,7 @@ pub fn check_parameters(kind: &dyn Kind, set: &Parameters) -> Result<()> {
             return Err(Error::new(ErrorKind::Invalid, message).hint(hint));
         };
         (known.check)(value).map_err(|reason| {
-            let message = format!("`{value}` can't be the value of `{name}`: {reason}");
+            let message = format!("`{value}` can't be the value of `{key}`: {reason}");
             Error::new(ErrorKind::Invalid, message)
         })?;
     }
@@ -76,13 +110,27 @@ pub type Parameters = BTreeMap<String, String>;
 /// What a kind keeps beside the vectors: named arrays of bytes, each a section of the index's file.
 pub type Sections = BTreeMap<String, Slab<u8>>;
 
+/// What an index is made from, and with what.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// The rows.
+    pub vectors: &'a Matrix,
+    /// The metric of searches.
+    pub metric: Metric,
+    /// What the user set.
+    pub parameters: &'a Parameters,
+    /// A folder for a kind that keeps files of its own: empty at the build, and later wherever the
+    /// index is. `None`: there is no place for files.
+    pub folder: Option<&'a Path>,
+}
+
 /// A way of indexing vectors.
 pub trait Kind: Sync + Send {
     /// The name users type.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// One line for help texts.
-    fn about(&self) -> &'static str;
+    fn about(&self) -> &str;
 
     /// Whether [`Index::candidates`] always holds the true nearest rows.
     fn is_exact(&self) -> bool;
@@ -94,6 +142,15 @@ pub trait Kind: Sync + Send {
     /// `compare` sweeps them on top of the user's. Exact kinds have one, the empty set.
     fn sweep(&self) -> Vec<Parameters> {
         vec![Parameters::new()]
+    }
+
+    /// Whether an index of this metric can be made with what a user set.
+    ///
+    /// # Errors
+    /// `Invalid`, with what there is or the reason; for a plugin also `Plugin`.
+    fn check(&self, metric: Metric, set: &Parameters) -> Result<()> {
+        let _ = metric;
+        check_parameters(self.parameters(), self.name(), set)
     }
 
     /// Builds the structure over `vectors`; the sections are stored and handed to [`Kind::open`].
@@ -122,6 +179,22 @@ pub trait Kind: Sync + Send {
         parameters: &Parameters,
         sections: &Sections,
     ) -> Result<Box<dyn Index>>;
+
+    /// [`Kind::build`], for kinds that keep files of their own.
+    ///
+    /// # Errors
+    /// As [`Kind::build`].
+    fn build_in(&self, job: &Job<'_>, observer: &dyn Observer) -> Result<Sections> {
+        self.build(job.vectors, job.metric, job.parameters, observer)
+    }
+
+    /// [`Kind::open`], for kinds that keep files of their own.
+    ///
+    /// # Errors
+    /// As [`Kind::open`].
+    fn open_in(&self, job: &Job<'_>, sections: &Sections) -> Result<Box<dyn Index>> {
+        self.open(job.vectors.clone(), job.metric, job.parameters, sections)
+    }
 }
 
 /// An opened index.

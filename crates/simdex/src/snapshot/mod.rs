@@ -77,7 +77,10 @@ impl Snapshot {
         let vectors = match usize::try_from(meta.dim) {
             Ok(0) if values.is_empty() => None,
             // Without rows there is no dimension; one from a hostile file could be any number.
-            Ok(dim) if !values.is_empty() => Some(Matrix::new(values, dim).map_err(damaged)?),
+            Ok(dim) if !values.is_empty() => {
+                let vectors = Matrix::new(values, dim).map_err(damaged)?;
+                Some(vectors.with_origin(segment.origin(VECTORS)))
+            }
             _ => {
                 let message = format!("{} values of dimension {}", values.len(), meta.dim);
                 return Err(Error::new(ErrorKind::Damaged, message));

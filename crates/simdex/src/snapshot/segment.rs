@@ -11,14 +11,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytemuck::Pod;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::matrix::{ALIGNMENT, Slab};
+use crate::matrix::{ALIGNMENT, Origin, Slab};
 
 /// First bytes of every segment. The first is not ASCII and line ends follow, as in PNG, so that a
 /// transfer as text shows.
@@ -196,6 +196,7 @@ impl SegmentWriter {
 #[derive(Debug, Clone)]
 pub struct Segment {
     map: Arc<memmap2::Mmap>,
+    path: PathBuf,
     id: SegmentId,
     sections: BTreeMap<String, Section>,
 }
@@ -208,12 +209,14 @@ impl Segment {
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).context("path", path.display())?;
         let map = map(&file).context("path", path.display())?;
-        Self::from_map(Arc::new(map)).map_err(|error| error.with("path", path.display()))
+        let (id, sections) = parse(&map).map_err(|error| error.with("path", path.display()))?;
+        Ok(Self { map: Arc::new(map), path: path.to_owned(), id, sections })
     }
 
-    fn from_map(map: Arc<memmap2::Mmap>) -> Result<Self> {
-        let (id, sections) = parse(&map)?;
-        Ok(Self { map, id, sections })
+    /// Where a section is on disk.
+    pub fn origin(&self, name: &str) -> Option<Origin> {
+        let offset = self.sections.get(name)?.range.start as u64;
+        Some(Origin { path: self.path.clone(), offset })
     }
 
     /// The segment's id.

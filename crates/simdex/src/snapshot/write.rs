@@ -1,12 +1,13 @@
 //! From the rows of a database to a snapshot in a segment, without holding the vectors in memory.
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
 
 use crate::error::Result;
-use crate::matrix::{Matrix, Slab};
+use crate::matrix::{Matrix, Origin, Slab};
 use crate::snapshot::census::Census;
 use crate::snapshot::key::KeysBuilder;
 use crate::snapshot::segment::{SegmentId, SegmentWriter, map};
@@ -81,15 +82,18 @@ impl Writer {
         self.census.dimension().is_none_or(|dim| self.dim == Some(dim))
     }
 
-    /// Ends the rows; the snapshot's vectors are those in the (still unfinished) file, mapped.
+    /// Ends the rows; the snapshot's vectors are those in the (still unfinished) file, mapped, whose
+    /// path is `path`.
     ///
     /// # Errors
     /// `Io` when the file can't be written or mapped.
-    pub fn finish(mut self) -> Result<(Snapshot, SegmentWriter)> {
+    pub fn finish(mut self, path: &Path) -> Result<(Snapshot, SegmentWriter)> {
         let map = map(self.segment.flushed()?)?;
         let vectors = match (self.dim, self.segment.range(VECTORS)) {
             (Some(dim), Some(range)) if !self.fingerprints.is_empty() => {
-                Some(Matrix::new(Slab::from_map(&Arc::new(map), range)?, dim)?)
+                let origin = Origin { path: path.to_owned(), offset: range.start as u64 };
+                let vectors = Matrix::new(Slab::from_map(&Arc::new(map), range)?, dim)?;
+                Some(vectors.with_origin(Some(origin)))
             }
             _ => None,
         };

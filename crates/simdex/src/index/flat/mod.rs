@@ -109,6 +109,20 @@ impl Kind for Flat {
     }
 }
 
+/// An exact index over vectors for which none was built. O(rows · dim).
+///
+/// # Errors
+/// `Cancelled`.
+pub(crate) fn over(
+    vectors: &Matrix,
+    metric: Metric,
+    observer: &dyn Observer,
+) -> Result<Box<dyn Index>> {
+    observer.checkpoint()?;
+    let sections = norms(vectors, metric);
+    Flat.open(vectors.clone(), metric, &Parameters::new(), &sections)
+}
+
 /// The norms that bounds need; none for L2.
 fn norms(vectors: &Matrix, metric: Metric) -> Sections {
     let mut sections = Sections::new();

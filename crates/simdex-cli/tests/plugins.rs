@@ -1,0 +1,103 @@
+//! `plugin …`, and indexes that use one. This program is also the plugin, when it is started by its
+//! name.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
+#![allow(missing_docs, unreachable_pub, dead_code)]
+
+mod common;
+#[path = "../../simdex/tests/plugins/testing.rs"]
+mod testing;
+
+use std::process::ExitCode;
+
+use common::Sandbox;
+use insta::assert_snapshot;
+use libtest_mimic::{Arguments, Trial};
+use simdex::index::plugin::PREFIX;
+
+const TESTS: &[(&str, fn())] = &[
+    ("what_is_installed", what_is_installed),
+    ("the_suite_passes_and_fails", the_suite_passes_and_fails),
+    ("an_index_uses_a_plugin", an_index_uses_a_plugin),
+];
+
+fn main() -> ExitCode {
+    let program = std::env::args_os().next().unwrap();
+    let program = std::path::Path::new(&program);
+    let file = program.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    if let Some(name) = file.strip_prefix(PREFIX) {
+        testing::main(name);
+        return ExitCode::SUCCESS;
+    }
+    let trial = |(name, test): &(&'static str, fn())| {
+        let test = *test;
+        Trial::test(*name, move || {
+            test();
+            Ok(())
+        })
+    };
+    let trials = TESTS.iter().map(trial).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn sandbox(names: &[&str]) -> Sandbox {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.path("bin")).unwrap();
+    for name in names {
+        let program = sandbox.path("bin").join(format!("{PREFIX}{name}"));
+        let own = std::env::current_exe().unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(own, program).unwrap();
+        #[cfg(not(unix))]
+        std::fs::copy(own, program.with_extension("exe")).map(drop).unwrap();
+    }
+    sandbox
+}
+
+fn what_is_installed() {
+    let sandbox = sandbox(&["example", "describe-die"]);
+    assert_snapshot!("list", sandbox.stdout(&["plugin", "list"]));
+    assert_snapshot!("list_json", sandbox.stdout(&["plugin", "list", "--json"]));
+    assert_snapshot!("show", sandbox.stdout(&["plugin", "show", "example"]));
+    assert_snapshot!("show_dead", sandbox.refusal(&["plugin", "show", "describe-die"]));
+    assert_snapshot!("show_missing", sandbox.refusal(&["plugin", "show", "faiss"]));
+    let (status, stdout, stderr) = Sandbox::new().run(&["plugin", "list"]);
+    assert_eq!((status, stdout.as_str()), (0, ""));
+    assert_snapshot!("list_nothing", stderr);
+}
+
+fn the_suite_passes_and_fails() {
+    let sandbox = sandbox(&["plain"]);
+    assert_snapshot!("test_passes", sandbox.stdout(&["plugin", "test", "plain"]));
+    let faulty = ["plugin", "test", "plain", "--set", "fault=search:too-many"];
+    let (status, stdout, _) = sandbox.run(&faulty);
+    assert_eq!(status, 1);
+    assert!(stdout.contains("FAILED  recall (l2): 11 rows where 10 were asked for"), "{stdout}");
+    let (_, json, _) = sandbox.run(&["plugin", "test", "plain", "--json"]);
+    let checks: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    assert_eq!(checks[0]["name"], "describe");
+    assert_eq!(
+        (&checks[0]["outcome"], &checks[0]["detail"]),
+        (&"passed".into(), &"plain 1.2.3".into())
+    );
+    assert!(checks.iter().any(|check| check["outcome"] == "not_claimed"));
+    let unknown = ["plugin", "test", "plain", "--set", "height=1"];
+    assert_snapshot!("test_unknown_option", sandbox.refusal(&unknown));
+}
+
+fn an_index_uses_a_plugin() {
+    let sandbox = sandbox(&["persistent"]);
+    let direct = sandbox.stdout(&["similar", "posts", "--vector", "[1,0,0]", "--exact"]);
+    let create = ["index", "create", "x", "-c", "posts", "--kind", "persistent"];
+    assert_snapshot!("create_bad", sandbox.refusal(&[&create[..], &["--set", "width=0"]].concat()));
+    let (status, stdout, stderr) = sandbox.run(&create);
+    assert_eq!(status, 0, "{stderr}");
+    assert!(stdout.starts_with("created index x over posts: persistent, cosine"), "{stdout}");
+    assert_eq!(sandbox.run(&["similar", "posts", "--vector", "[1,0,0]"]).1, direct);
+    let shown = sandbox.stdout(&["index", "show", "x"]);
+    assert!(shown.contains("persistent 1.2.3"), "{shown}");
+    // Without the plugin: the same answer, and a word about it.
+    std::fs::remove_file(sandbox.path("bin/simdex-index-persistent")).unwrap();
+    let (status, stdout, stderr) =
+        sandbox.run(&["similar", "posts", "--vector", "[1,0,0]", "-n", "1"]);
+    assert_eq!((status, stdout.lines().next()), (0, direct.lines().next()), "{stderr}");
+}

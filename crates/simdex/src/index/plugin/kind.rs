@@ -1,0 +1,237 @@
+//! A plugin as a kind of index.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use simdex_plugin::{BuildParams, Call, Description};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::plugin::call::Session;
+use crate::index::plugin::files::{self, PluginFile};
+use crate::index::plugin::opened::PluginIndex;
+use crate::index::plugin::registry::{Plugins, unknown};
+use crate::index::plugin::scratch::Spool;
+use crate::index::{Index, Job, Kind, Parameter, Parameters, Sections};
+use crate::matrix::{Matrix, Slab};
+use crate::observe::{Observer, Silent};
+use crate::types::Metric;
+
+/// The section that says what was built.
+pub(super) const RECORD: &str = "plugin";
+
+/// How many facts of a plugin are kept, and how much of each.
+const MOST_FACTS: usize = 32;
+const LONGEST_FACT: usize = 200;
+
+/// What a plugin built.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Record {
+    /// The plugin's version.
+    pub(super) version: String,
+    /// The files it keeps; `None`: it keeps none, and builds anew in each process.
+    pub(super) files: Option<Vec<PluginFile>>,
+    /// What it told of itself after the build.
+    pub(super) facts: BTreeMap<String, String>,
+}
+
+/// A plugin, which need not be installed.
+#[derive(Debug, Clone)]
+pub struct Plugin {
+    name: String,
+    plugins: Plugins,
+}
+
+impl Plugin {
+    pub(super) fn new(name: &str, plugins: Plugins) -> Self {
+        Self { name: name.to_owned(), plugins }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where plugins are looked for.
+    pub(super) fn plugins(&self) -> &Plugins {
+        &self.plugins
+    }
+
+    /// Starts it and asks what it can do.
+    ///
+    /// # Errors
+    /// `Plugin` when it is not installed or misbehaves; `Cancelled`.
+    pub fn describe(&self, observer: &dyn Observer) -> Result<Description> {
+        Ok(self.start(observer)?.description().clone())
+    }
+
+    pub(super) fn start(&self, observer: &dyn Observer) -> Result<Session> {
+        Session::start(&self.name, &self.plugins, observer)
+    }
+
+    fn built(
+        &self,
+        job: &Job<'_>,
+        session: &mut Session,
+        observer: &dyn Observer,
+    ) -> Result<Record> {
+        let description = session.description().clone();
+        check_metric(&description, job.metric)?;
+        let folder = job.folder.filter(|_| description.persistent);
+        let spool = Spool::of(job.vectors)?;
+        let build = build_call(&spool, job.metric, job.parameters, folder);
+        session.call::<Value>(build, observer)?;
+        let facts = session.call::<BTreeMap<String, Value>>(Call::stats(), observer)?;
+        let files = folder.map(files::list).transpose()?;
+        Ok(Record { version: description.version, files, facts: readable(facts) })
+    }
+}
+
+impl Kind for Plugin {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn about(&self) -> &str {
+        "a plugin"
+    }
+
+    fn is_exact(&self) -> bool {
+        false
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        &[]
+    }
+
+    fn check(&self, metric: Metric, set: &Parameters) -> Result<()> {
+        if self.plugins.find(&self.name).is_err() {
+            return Err(unknown(&self.name, &self.plugins.installed()));
+        }
+        let description = self.describe(&Silent)?;
+        check_metric(&description, metric)?;
+        check_options(&description, set)
+    }
+
+    /// Every option that only searches read, alone; none where the plugin can't be asked.
+    fn sweep(&self) -> Vec<Parameters> {
+        let mut sets = vec![Parameters::new()];
+        if let Ok(description) = self.describe(&Silent) {
+            for option in &description.options {
+                let values = option.sweep.iter().filter(|value| option.check(value).is_ok());
+                let set = |value: &String| Parameters::from([(option.name.clone(), value.clone())]);
+                sets.extend(values.map(set));
+            }
+        }
+        sets
+    }
+
+    fn build(
+        &self,
+        vectors: &Matrix,
+        metric: Metric,
+        parameters: &Parameters,
+        observer: &dyn Observer,
+    ) -> Result<Sections> {
+        self.build_in(&Job { vectors, metric, parameters, folder: None }, observer)
+    }
+
+    fn open(
+        &self,
+        vectors: Matrix,
+        metric: Metric,
+        parameters: &Parameters,
+        sections: &Sections,
+    ) -> Result<Box<dyn Index>> {
+        self.open_in(&Job { vectors: &vectors, metric, parameters, folder: None }, sections)
+    }
+
+    fn build_in(&self, job: &Job<'_>, observer: &dyn Observer) -> Result<Sections> {
+        let mut session = self.start(observer)?;
+        let record = self.built(job, &mut session, observer)?;
+        let bytes = serde_json::to_vec(&record).map_err(|error| {
+            Error::new(ErrorKind::Internal, "a record has no JSON form").source(error)
+        })?;
+        Ok(Sections::from([(RECORD.to_owned(), Slab::from_slice(&bytes))]))
+    }
+
+    fn open_in(&self, job: &Job<'_>, sections: &Sections) -> Result<Box<dyn Index>> {
+        let damaged = |message: &str| Error::new(ErrorKind::Damaged, message);
+        let bytes = sections.get(RECORD).ok_or_else(|| damaged("no record of the plugin"))?;
+        let record: Record = serde_json::from_slice(bytes)
+            .map_err(|error| damaged("the record of the plugin makes no sense").source(error))?;
+        if let (Some(files), Some(folder)) = (&record.files, job.folder) {
+            files::check(folder, files)?;
+        }
+        Ok(Box::new(PluginIndex::new(self.clone(), job, record)))
+    }
+}
+
+/// The request that builds.
+pub(super) fn build_call(
+    spool: &Spool,
+    metric: Metric,
+    parameters: &Parameters,
+    folder: Option<&Path>,
+) -> Call {
+    Call::Build(BuildParams {
+        folder: folder.map(Path::to_owned),
+        vectors: spool.array(),
+        metric: metric.into(),
+        options: parameters.clone(),
+        threads: rayon::current_num_threads(),
+    })
+}
+
+fn check_metric(description: &Description, metric: Metric) -> Result<()> {
+    if description.metrics.contains(&metric.into()) {
+        return Ok(());
+    }
+    let names: Vec<_> = description.metrics.iter().map(|metric| metric.name()).collect();
+    let message = format!("plugin `{}` does not know the metric {metric}", description.name);
+    Err(Error::new(ErrorKind::Invalid, message).hint(format!("it knows: {}", names.join(", "))))
+}
+
+/// Checks what a user set against what a plugin says of its options.
+pub(super) fn check_options(description: &Description, set: &Parameters) -> Result<()> {
+    for (name, value) in set {
+        let Some(option) = description.options.iter().find(|option| option.name == *name) else {
+            let names: Vec<_> =
+                description.options.iter().map(|option| option.name.as_str()).collect();
+            let hint = match names.is_empty() {
+                true => "it has none".to_owned(),
+                false => format!("it has: {}", names.join(", ")),
+            };
+            let message = format!("kind `{}` has no parameter `{name}`", description.name);
+            return Err(Error::new(ErrorKind::Invalid, message).hint(hint));
+        };
+        option.check(value).map_err(|reason| {
+            let message = format!("`{value}` can't be the value of `{name}`: {reason}");
+            Error::new(ErrorKind::Invalid, message)
+        })?;
+    }
+    Ok(())
+}
+
+/// Facts as text, not too many and not too long.
+fn readable(facts: BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    let cut = |text: String| text.chars().take(LONGEST_FACT).collect::<String>();
+    let text = |value: Value| match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    let facts = facts.into_iter().take(MOST_FACTS);
+    facts.map(|(label, value)| (cut(label), cut(text(value)))).collect()
+}
+
+impl From<Metric> for simdex_plugin::Metric {
+    fn from(metric: Metric) -> Self {
+        match metric {
+            Metric::Cosine => Self::Cosine,
+            Metric::L2 => Self::L2,
+            Metric::Dot => Self::Dot,
+        }
+    }
+}

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::process::ExitCode;
 
 use simdex::ErrorKind;
 
@@ -96,9 +95,9 @@ impl Ending {
 }
 
 /// Says what went wrong, if anything, and turns it into the exit status.
-pub(crate) fn exit_code(result: anyhow::Result<()>, printer: &Printer) -> ExitCode {
+pub(crate) fn exit_code(result: anyhow::Result<()>, printer: &Printer) -> u8 {
     let Err(error) = result else {
-        return ExitCode::SUCCESS;
+        return 0;
     };
     let ending = Ending::of(&error);
     match ending {
@@ -106,7 +105,7 @@ pub(crate) fn exit_code(result: anyhow::Result<()>, printer: &Printer) -> ExitCo
         Ending::Cancelled => printer.error("stopped", None),
         Ending::User | Ending::Unexpected => printer.error(&message(&error), hint(&error)),
     }
-    ExitCode::from(ending.status())
+    ending.status()
 }
 
 /// Says what went wrong with one of several things.

@@ -18,6 +18,10 @@ pub(crate) fn quote(text: &str) -> Cow<'_, str> {
 /// What to type to run this very program.
 pub(crate) fn this_program() -> String {
     let Ok(this) = env::current_exe() else { return "simdex".to_owned() };
+    // Inside another program, Python say, ours has only the name that it is installed under.
+    if this.file_stem().is_none_or(|name| name != "simdex") {
+        return "simdex".to_owned();
+    }
     let on_path = paths::program("simdex").and_then(|path| path.canonicalize().ok());
     if on_path.is_some() && on_path == this.canonicalize().ok() {
         return "simdex".to_owned();

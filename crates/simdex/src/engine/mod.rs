@@ -8,6 +8,7 @@ mod rows;
 mod scope;
 mod search;
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use api::*;
@@ -20,7 +21,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::index::AnyKind;
 use crate::index::plugin::Plugins;
 use crate::observe::Observer;
+use crate::store::connection::Connect;
 use crate::store::database::{Clock, Database};
+use crate::store::native::Native;
 use crate::store::source::Source;
 
 /// The kind used when none is asked for.
@@ -31,6 +34,7 @@ const DEFAULT_KIND: &str = "flat";
 #[derive(Debug)]
 pub struct Engine {
     location: Location,
+    connect: Arc<dyn Connect>,
     clock: Clock,
     plugins: Plugins,
 }
@@ -40,9 +44,21 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` when there is no such file, `Invalid` when it is a folder.
-    pub fn open(mut location: Location) -> Result<Self> {
+    pub fn open(location: Location) -> Result<Self> {
+        Self::over(location, Arc::new(Native))
+    }
+
+    /// The same, reading rows through another copy of SQLite than ours (see [`Connect`]).
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn over(mut location: Location, connect: Arc<dyn Connect>) -> Result<Self> {
         location.database = Database::locate(&location.database)?;
+<<<<<<< HEAD
         Ok(Self { location, clock: SystemTime::now, plugins: Plugins::from_environment() })
+=======
+        Ok(Self { location, connect, clock: SystemTime::now })
+>>>>>>> 47f8603 (Python: simdex._native over PyO3, the package around it; rows through the host's own SQLite)
     }
 
     /// The same with another clock, for tests: files count as settled by what it says.
@@ -195,7 +211,7 @@ impl Engine {
     }
 
     fn database(&self) -> Result<Database> {
-        Database::open(&self.location.database, self.clock)
+        Database::open(&self.location.database, self.connect.as_ref(), self.clock)
     }
 
     fn home(&self) -> Result<Home> {

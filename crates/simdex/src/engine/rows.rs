@@ -9,7 +9,7 @@ use crate::snapshot::diff::{Delta, Diff};
 use crate::snapshot::{Snapshot, key};
 use crate::store::Id;
 use crate::store::database::ReadTransaction;
-use crate::store::source::{Relation, Source};
+use crate::store::source::{Relation, Source, pair};
 use crate::types::Metric;
 
 /// How many rows pass between two reports of progress.
@@ -75,9 +75,10 @@ impl<'a> Rows<'a> {
         let mut bytes = Vec::new();
         for (relation, source) in self.relations.iter().zip(0_u32..) {
             relation.scan(self.read, observer, |row| {
+                let (id, embedding) = pair(row)?;
                 bytes.clear();
-                key::encode(source, &Id::from_sql(row.get_ref(0)?), &mut bytes);
-                visit(&bytes, row.get_ref(1)?)?;
+                key::encode(source, &Id::from_sql(id), &mut bytes);
+                visit(&bytes, embedding)?;
                 done += 1;
                 if done.is_multiple_of(ROWS_BETWEEN_REPORTS) {
                     observer.progress(stage, done, Some(total));

@@ -4,16 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, SystemTime};
 
-use rusqlite::config::DbConfig;
-use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
-use rusqlite::{Connection, OpenFlags, Row, ToSql};
+use rusqlite::types::ValueRef;
 
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::observe::{Observer, Silent};
+use crate::store::connection::{Columns, Connect, Connection};
 use crate::store::identity::DatabaseIdentity;
-
-/// How long to wait for a writer that holds the database exclusively.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often the observer is asked whether SQLite is to be interrupted.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
@@ -21,18 +17,11 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 /// How many rows pass between two looks at [`Observer::is_cancelled`].
 const ROWS_BETWEEN_CHECKS: u64 = 256;
 
-/// A connection that only reads.
-///
-/// It never writes a row: `query_only` is set, and an authorizer refuses every statement that is
-/// not a SELECT. It is opened read-write where permissions allow, because a read-only connection to
-/// a database in WAL mode leaves `-wal` and `-shm` files behind; on closing it checkpoints nothing.
+/// A database that is only read: no row of it is ever written.
 #[derive(Debug)]
 pub struct Database {
-    connection: Connection,
+    connection: Box<dyn Connection>,
     path: PathBuf,
-    /// Other databases that this connection reads.
-    attached: Vec<PathBuf>,
-    immutable: bool,
     clock: Clock,
 }
 
@@ -45,40 +34,10 @@ impl Database {
     /// # Errors
     /// `NotFound`, `Invalid` when it is no database, `ReadOnly` or `Database` when SQLite can't
     /// read it.
-    pub fn open(path: &Path, clock: Clock) -> Result<Self> {
+    pub fn open(path: &Path, connect: &dyn Connect, clock: Clock) -> Result<Self> {
         let path = resolve(path)?;
-        let read_write = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let (connection, immutable) = match connect(&path, read_write) {
-            Ok(connection) => (connection, false),
-            // Rolling back what a killed writer left can fail in several ways.
-            Err(error) if !needs_files_beside(&error) && !has_journal(&path) => {
-                return Err(explain(error, &path));
-            }
-            Err(error) => match connect(&path, read_only) {
-                Ok(connection) => (connection, false),
-                // On read-only media a database in WAL mode can only be opened as immutable, which
-                // is right as long as no log holds rows of its own, and no journal the rows that a
-                // killed writer was about to replace.
-                Err(_) if !has_log(&path) && !has_journal(&path) => {
-                    let uri = immutable_uri(&path);
-                    let flags = read_only | OpenFlags::SQLITE_OPEN_URI;
-                    let connection = connect(Path::new(&uri), flags);
-                    (connection.map_err(|error| explain(error, &path))?, true)
-                }
-                Err(_) => {
-                    let error = explain(error, &path);
-                    if error.kind() == ErrorKind::Busy {
-                        return Err(error);
-                    }
-                    return Err(error.hint(
-                        "its -wal or -journal file holds changes that SQLite can't read in a \
-                         folder that can't be written; copy the database and that file elsewhere",
-                    ));
-                }
-            },
-        };
-        Ok(Self { connection, path, attached: Vec::new(), immutable, clock })
+        let connection = connect.connect(&path)?;
+        Ok(Self { connection, path, clock })
     }
 
     /// The path with symbolic links resolved; nothing is opened.
@@ -99,20 +58,7 @@ impl Database {
     /// # Errors
     /// `NotFound` or `Invalid` when the file can't be read as a database.
     pub fn attach(&mut self, alias: &str, path: &Path) -> Result<()> {
-        let path = resolve(path)?;
-        let name = path.to_str().ok_or_else(|| {
-            let message = "SQLite attaches only paths that are UTF-8";
-            Error::new(ErrorKind::Invalid, message).with("path", path.display())
-        })?;
-        self.connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)?;
-        let attach = format!("ATTACH ? AS {}", quote(alias));
-        let attached = self.connection.execute(&attach, [name]).and_then(|_| {
-            let first = format!("SELECT count(*) FROM {}.sqlite_schema", quote(alias));
-            self.connection.query_row(&first, [], |_| Ok(()))
-        });
-        self.connection.authorizer(Some(only_reads))?;
-        self.attached.push(path.clone());
-        attached.map_err(|error| explain(error, &path).with("alias", alias))
+        self.connection.attach(alias, &resolve(path)?)
     }
 
     /// Begins a read transaction: until it ends, all reads see the database as it is now.
@@ -121,7 +67,7 @@ impl Database {
     /// `Busy` when a writer keeps the database locked, `Database` when it can't be read.
     pub fn read(&self) -> Result<ReadTransaction<'_>> {
         let before = DatabaseIdentity::of(&self.path)?;
-        self.connection.execute_batch("BEGIN").context("database", self.path.display())?;
+        self.connection.begin().context("database", self.path.display())?;
         let mut transaction = ReadTransaction { database: self, identity: None, settled: false };
         transaction.each(FIRST_READ, &[], &Silent, |_| Ok(()))?;
         let now = (self.clock)();
@@ -132,17 +78,8 @@ impl Database {
     }
 }
 
-impl Drop for Database {
-    fn drop(&mut self) {
-        // The last connection to close would otherwise copy the log into the database.
-        if has_log(&self.path) || self.attached.iter().any(|path| has_log(path)) {
-            let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-        }
-    }
-}
-
 /// BEGIN takes no lock; this does.
-const FIRST_READ: &str = "SELECT 1 FROM sqlite_schema LIMIT 1";
+pub const FIRST_READ: &str = "SELECT 1 FROM sqlite_schema LIMIT 1";
 
 /// One consistent view of a database.
 #[derive(Debug)]
@@ -171,25 +108,18 @@ impl ReadTransaction<'_> {
     pub fn each(
         &self,
         sql: &str,
-        parameters: &[&dyn ToSql],
+        parameters: &Columns<'_>,
         observer: &dyn Observer,
-        mut visit: impl FnMut(&Row<'_>) -> Result<()>,
+        mut visit: impl FnMut(&Columns<'_>) -> Result<()>,
     ) -> Result<()> {
-        let mut statement = self.database.connection.prepare_cached(sql)?;
-        if statement.column_count() == 0 || !statement.readonly() {
-            let message = "only a SELECT can be used here";
-            return Err(Error::new(ErrorKind::Invalid, message).with("SQL", sql));
-        }
-        let mut rows = statement.query(parameters)?;
         let mut visited = 0_u64;
-        while let Some(row) = rows.next()? {
+        self.database.connection.select(sql, parameters, &mut |columns| {
             if visited.is_multiple_of(ROWS_BETWEEN_CHECKS) {
                 observer.checkpoint()?;
             }
             visited += 1;
-            visit(row)?;
-        }
-        Ok(())
+            visit(columns)
+        })
     }
 
     /// Does `work`, and interrupts SQLite in it once the observer wants a stop: SQL of the user's may
@@ -203,13 +133,13 @@ impl ReadTransaction<'_> {
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
         observer.checkpoint()?;
-        let handle = self.database.connection.get_interrupt_handle();
+        let interrupt = self.database.connection.interrupter();
         let (working, ended) = std::sync::mpsc::channel::<()>();
         std::thread::scope(|scope| {
             let watch = move || {
                 while ended.recv_timeout(BETWEEN_LOOKS) == Err(RecvTimeoutError::Timeout) {
                     if observer.is_cancelled() {
-                        handle.interrupt();
+                        interrupt();
                     }
                 }
             };
@@ -229,7 +159,7 @@ impl ReadTransaction<'_> {
         let mut known = false;
         let exists = "SELECT 1 FROM main.sqlite_schema
                       WHERE type IN ('table', 'view') AND name = ? COLLATE NOCASE";
-        self.each(exists, &[&table], &Silent, |_| {
+        self.each(exists, &[ValueRef::from(table)], &Silent, |_| {
             known = true;
             Ok(())
         })?;
@@ -237,8 +167,7 @@ impl ReadTransaction<'_> {
             return Ok(None);
         }
         let sql = format!("SELECT * FROM main.{} LIMIT 0", quote(table));
-        let statement = self.database.connection.prepare(&sql)?;
-        Ok(Some(statement.column_names().map(str::to_owned).collect()))
+        self.database.connection.column_names(&sql).map(Some)
     }
 
     /// The columns of a table's primary key, in its order; empty for views and rowid tables.
@@ -248,8 +177,8 @@ impl ReadTransaction<'_> {
     pub fn primary_key(&self, table: &str) -> Result<Vec<String>> {
         let mut names = Vec::new();
         let sql = "SELECT name FROM pragma_table_info(?, 'main') WHERE pk > 0 ORDER BY pk";
-        self.each(sql, &[&table], &Silent, |row| {
-            names.push(row.get(0)?);
+        self.each(sql, &[ValueRef::from(table)], &Silent, |row| {
+            names.extend(text(row, 0));
             Ok(())
         })?;
         Ok(names)
@@ -260,7 +189,7 @@ impl ReadTransaction<'_> {
     /// # Errors
     /// `Busy` when the files changed.
     pub fn confirm(&self) -> Result<()> {
-        if !self.database.immutable {
+        if !self.database.connection.is_immutable() {
             return Ok(());
         }
         let path = &self.database.path;
@@ -278,28 +207,29 @@ impl ReadTransaction<'_> {
 
 impl Drop for ReadTransaction<'_> {
     fn drop(&mut self) {
-        let _ = self.database.connection.execute_batch("ROLLBACK");
+        self.database.connection.end();
+    }
+}
+
+/// The text in a column; `None` for other types, and for text that is not UTF-8.
+pub fn text(columns: &Columns<'_>, column: usize) -> Option<String> {
+    match columns.get(column)? {
+        ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok().map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// The integer in a column; 0 for other types.
+pub fn integer(columns: &Columns<'_>, column: usize) -> i64 {
+    match columns.get(column) {
+        Some(ValueRef::Integer(value)) => *value,
+        _ => 0,
     }
 }
 
 /// `name` as an SQL identifier.
 pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-fn only_reads(context: AuthContext<'_>) -> Authorization {
-    match context.action {
-        AuthAction::Select
-        | AuthAction::Read { .. }
-        | AuthAction::Recursive
-        // Begun and ended by this module alone: `each` takes only statements that return rows.
-        | AuthAction::Transaction { .. }
-        | AuthAction::Pragma { pragma_name: "table_info", .. } => Authorization::Allow,
-        AuthAction::Function { function_name } if function_name != "load_extension" => {
-            Authorization::Allow
-        }
-        _ => Authorization::Deny,
-    }
 }
 
 fn resolve(path: &Path) -> Result<PathBuf> {
@@ -318,32 +248,13 @@ fn resolve(path: &Path) -> Result<PathBuf> {
     Ok(resolved)
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "query_only", true)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    connection.query_row(FIRST_READ, [], |_| Ok(())).or_else(|error| match error {
-        rusqlite::Error::QueryReturnedNoRows => Ok(()),
-        error => Err(error),
-    })?;
-    connection.authorizer(Some(only_reads))?;
-    Ok(connection)
-}
-
-/// Whether SQLite failed because it could not write a `-shm` file or journal beside the database.
-fn needs_files_beside(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::ReadOnly)
-    )
-}
-
-fn has_log(path: &Path) -> bool {
+/// Whether a write-ahead log holds rows of its own.
+pub(crate) fn has_log(path: &Path) -> bool {
     has_beside(path, "-wal")
 }
 
-fn has_journal(path: &Path) -> bool {
+/// Whether a killed writer left rows to roll back.
+pub(crate) fn has_journal(path: &Path) -> bool {
     has_beside(path, "-journal")
 }
 
@@ -354,7 +265,7 @@ fn has_beside(path: &Path, suffix: &str) -> bool {
 }
 
 /// A `file:` address that promises SQLite that nobody writes.
-fn immutable_uri(path: &Path) -> String {
+pub(crate) fn immutable_uri(path: &Path) -> String {
     let mut uri = String::from("file:");
     for &byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -367,18 +278,10 @@ fn immutable_uri(path: &Path) -> String {
     uri
 }
 
-fn explain(error: rusqlite::Error, path: &Path) -> Error {
-    let located = match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::NotADatabase) => {
-            Error::new(ErrorKind::Invalid, "this is not a SQLite database").source(error)
-        }
-        Some(rusqlite::ErrorCode::CannotOpen) => {
-            Error::new(ErrorKind::ReadOnly, "SQLite can't open the database").source(error)
-        }
-        Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
-            Error::new(ErrorKind::Database, "the database is damaged").source(error)
-        }
-        _ => Error::from(error),
-    };
-    located.with("database", path.display())
+/// Adds why a database that needs its log or journal can't be read without one.
+pub(crate) fn unreadable(error: Error) -> Error {
+    error.hint(
+        "its -wal or -journal file holds changes that SQLite can't read in a folder that can't be \
+         written; copy the database and that file elsewhere",
+    )
 }

@@ -3,7 +3,7 @@
 //! Each store turns a definition into a [`Relation`]: which table, which columns, which rows. All
 //! else (scan, look-up, filter, content) is the same SQL for every store.
 
-use rusqlite::ToSql;
+use rusqlite::types::ValueRef;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::api::{Filter, NewSource};
@@ -11,7 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::observe::{Observer, Silent};
 use crate::store::Id;
 use crate::store::blob::{self, Defect};
-use crate::store::database::{ReadTransaction, quote};
+use crate::store::connection::Columns;
+use crate::store::database::{ReadTransaction, integer, quote, text};
 use crate::types::Metric;
 
 /// One source of a definition, as the catalog keeps it.
@@ -128,7 +129,7 @@ impl Relation {
         &self,
         read: &ReadTransaction<'_>,
         observer: &dyn Observer,
-        mut visit: impl FnMut(&rusqlite::Row<'_>) -> Result<()>,
+        mut visit: impl FnMut(&Columns<'_>) -> Result<()>,
     ) -> Result<()> {
         let Self { id, embedding, from, condition, .. } = self;
         let access = match self.scan {
@@ -151,7 +152,7 @@ impl Relation {
     pub fn count(&self, read: &ReadTransaction<'_>) -> Result<u64> {
         let mut rows = 0;
         read.each(&self.select("count(*)", ""), &self.bind(&[]), &Silent, |row| {
-            rows = row.get::<_, i64>(0)?.unsigned_abs();
+            rows = integer(row, 0).unsigned_abs();
             Ok(())
         })?;
         Ok(rows)
@@ -172,10 +173,11 @@ impl Relation {
         let columns = format!("{id_column}, {embedding}");
         let sql = self.select(&columns, &format!("{id_column} IS ?"));
         let mut found = None;
-        read.each(&sql, &self.bind(&[id]), &Silent, |row| {
+        read.each(&sql, &self.bind(&[id.as_sql()]), &Silent, |row| {
             if found.is_none() {
-                let vector = blob::check(row.get_ref(1)?, metric).map(blob::decode);
-                found = Some((Id::from_sql(row.get_ref(0)?), vector));
+                let (id, embedding) = pair(row)?;
+                let vector = blob::check(embedding, metric).map(blob::decode);
+                found = Some((Id::from_sql(id), vector));
             }
             Ok(())
         })?;
@@ -197,7 +199,7 @@ impl Relation {
         let mut prefix = None;
         if let Some(text) = &filter.prefix {
             conditions.push(format!("{} LIKE ? || '%'", self.id));
-            prefix = Some(text as &dyn ToSql);
+            prefix = Some(ValueRef::from(text.as_str()));
         }
         if let Some(condition) = &filter.condition {
             check_condition(condition)?;
@@ -211,8 +213,7 @@ impl Relation {
         }
         let sql = self.select(&self.id, &conditions.join("\n) AND (\n"));
         let parameters = self.bind(prefix.as_slice());
-        let run =
-            || read.each(&sql, &parameters, observer, |row| visit(Id::from_sql(row.get_ref(0)?)));
+        let run = || read.each(&sql, &parameters, observer, |row| visit(Id::from_sql(first(row)?)));
         read.interruptible(observer, run).map_err(|error| match error.kind() {
             ErrorKind::Database => {
                 Error::new(ErrorKind::Invalid, "SQLite refused the filter").source(error)
@@ -229,14 +230,13 @@ impl Relation {
         let mut stored = Stored::default();
         let Some(columns) = self.content else { return Ok(stored) };
         let sql = self.select(columns, &format!("{} IS ?", self.id));
-        read.each(&sql, &self.bind(&[id]), &Silent, |row| {
-            let text = |column| -> Result<Option<String>> {
-                Ok(match Id::from_sql(row.get_ref(column)?) {
-                    Id::Null => None,
-                    value => Some(value.to_string()),
-                })
+        read.each(&sql, &self.bind(&[id.as_sql()]), &Silent, |row| {
+            let (content, metadata) = pair(row)?;
+            let shown = |value| match Id::from_sql(value) {
+                Id::Null => None,
+                value => Some(value.to_string()),
             };
-            stored = Stored { content: text(0)?, metadata: text(1)? };
+            stored = Stored { content: shown(content), metadata: shown(metadata) };
             Ok(())
         })?;
         Ok(stored)
@@ -251,10 +251,27 @@ impl Relation {
         }
     }
 
-    fn bind<'a>(&'a self, more: &[&'a dyn ToSql]) -> Vec<&'a dyn ToSql> {
-        let own = self.parameters.iter().map(|value| value as &dyn ToSql);
+    fn bind<'a>(&self, more: &[ValueRef<'a>]) -> Vec<ValueRef<'a>> {
+        let own = self.parameters.iter().map(|value| ValueRef::Integer(*value));
         own.chain(more.iter().copied()).collect()
     }
+}
+
+/// The first column of a row.
+fn first<'r>(columns: &Columns<'r>) -> Result<ValueRef<'r>> {
+    columns.first().copied().ok_or_else(too_few)
+}
+
+/// The first two columns of a row.
+pub fn pair<'r>(columns: &Columns<'r>) -> Result<(ValueRef<'r>, ValueRef<'r>)> {
+    match columns {
+        [first, second, ..] => Ok((*first, *second)),
+        _ => Err(too_few()),
+    }
+}
+
+fn too_few() -> Error {
+    Error::new(ErrorKind::Internal, "SQLite gave fewer columns than were asked for")
 }
 
 /// Refuses a condition that would close the parenthesis it is put in.
@@ -324,12 +341,10 @@ pub mod llm {
         let sql =
             "SELECT id, name, model FROM main.collections WHERE name IS NOT NULL ORDER BY name";
         read.each(sql, &[], &Silent, |row| {
-            let text = |column| row.get_ref(column).ok().and_then(|value| value.as_str().ok());
             // A name that is no text can't be asked for, and must not hide the others.
-            if let Some(name) = text(1) {
-                let model = text(2).map(str::to_owned);
-                let source = Source::Collection { name: name.to_owned(), model };
-                found.push(Collection { id: row.get(0)?, source });
+            if let Some(name) = text(row, 1) {
+                let source = Source::Collection { name, model: text(row, 2) };
+                found.push(Collection { id: integer(row, 0), source });
             }
             Ok(())
         })?;

@@ -1,0 +1,1 @@
+"""A plugin for llm; see the README."""

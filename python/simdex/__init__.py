@@ -9,19 +9,22 @@
 
 from __future__ import annotations
 
-from simdex._database import Answer, Database, Match, Table, open
-from simdex._native import (
-    AccessError,
-    BusyError,
-    DamagedError,
-    InvalidError,
-    NotFoundError,
-    SimdexError,
-    __version__,
-    decode,
-    encode,
-)
-from simdex._vectors import Flat, Neighbor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simdex._database import Answer, Database, Match, Progress, Table, open
+    from simdex._native import (
+        AccessError,
+        BusyError,
+        DamagedError,
+        InvalidError,
+        NotFoundError,
+        SimdexError,
+        __version__,
+        decode,
+        encode,
+    )
+    from simdex._vectors import Flat, Neighbor
 
 __all__ = [
     "AccessError",
@@ -34,6 +37,7 @@ __all__ = [
     "Match",
     "Neighbor",
     "NotFoundError",
+    "Progress",
     "SimdexError",
     "Table",
     "__version__",
@@ -41,3 +45,24 @@ __all__ = [
     "encode",
     "open",
 ]
+
+_HOMES = {
+    "simdex._database": {"Answer", "Database", "Match", "Progress", "Table", "open"},
+    "simdex._vectors": {"Flat", "Neighbor"},
+}
+
+
+def __getattr__(name: str) -> object:
+    # Loaded on first use: a plugin must not break its host where the native module can't be loaded.
+    if name not in __all__:
+        raise AttributeError(f"module 'simdex' has no attribute {name!r}")
+    from importlib import import_module
+
+    homes = (home for home, names in _HOMES.items() if name in names)
+    value = getattr(import_module(next(homes, "simdex._native")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

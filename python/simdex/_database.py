@@ -154,6 +154,10 @@ class Database:
         """Make an index the default of these collections, or of all that it covers."""
         return self._native.set_default(name, list(collections))
 
+    def default_of(self, collection: str) -> str | None:
+        """The default index of a collection; a fraction of a millisecond."""
+        return self._native.default_of(collection)
+
     def clear_default(self, collection: str) -> str | None:
         """Leave a collection without a default; returns the index that was."""
         return self._native.clear_default(collection)
@@ -257,7 +261,8 @@ class Database:
         """
         tried = [(given, {}) if isinstance(given, str) else given for given in tries]
         plain = [(kind, {key: str(v) for key, v in options.items()}) for kind, options in tried]
-        return self._native.compare(name, plain, k, queries, threads, progress)
+        contest = {"name": name, "tries": plain, "k": k, "queries": queries, "threads": threads}
+        return self._native.compare(contest, progress)
 
 
 def open(  # noqa: A001

@@ -1,6 +1,5 @@
 //! The engine on one database.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +7,6 @@ use pyo3::prelude::*;
 use pythonize::pythonize;
 use serde::Serialize;
 use simdex::Engine;
-use simdex::compare::{CompareRequest, Try};
 use simdex::engine::api::*;
 use simdex::observe::Silent;
 
@@ -16,7 +14,7 @@ use crate::answer::Match;
 use crate::connection::PythonConnect;
 use crate::failure::raise;
 use crate::observer;
-use crate::options::{Creation, Query};
+use crate::options::{Contest, Creation, Query};
 
 /// A database and its indexes. The package's `Database` is the one for people.
 #[pyclass(frozen, module = "simdex._native")]
@@ -107,6 +105,11 @@ impl Database {
         py.detach(|| self.engine.clear_default(collection)).map_err(raise)
     }
 
+    /// The default index of a collection; reads the definitions only.
+    fn default_of(&self, py: Python<'_>, collection: &str) -> PyResult<Option<String>> {
+        py.detach(|| self.engine.default_of(collection)).map_err(raise)
+    }
+
     /// The rows found, how, and notices.
     fn search<'py>(
         &self,
@@ -136,19 +139,13 @@ impl Database {
         py.detach(|| self.engine.model(&target)).map_err(raise)
     }
 
-    #[pyo3(signature = (name, tries, k, queries, threads, progress))]
     fn compare<'py>(
         &self,
         py: Python<'py>,
-        name: String,
-        tries: Vec<(String, BTreeMap<String, String>)>,
-        k: usize,
-        queries: Option<usize>,
-        threads: Option<usize>,
+        contest: Contest,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let tries = tries.into_iter().map(|(kind, parameters)| Try { kind, parameters });
-        let request = CompareRequest { name, tries: tries.collect(), k, queries, threads };
+        let request = contest.request();
         let found = observer::run(py, progress, |watch| self.engine.compare(&request, watch))?;
         plain(py, &found)
     }

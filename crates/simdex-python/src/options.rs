@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
+use simdex::compare::{CompareRequest, Try};
 use simdex::engine::api::*;
 
 use crate::failure::{InvalidError, raise};
@@ -46,6 +47,31 @@ impl Creation {
             },
             models: if self.allow_models { ModelRule::Any } else { ModelRule::Same },
         })
+    }
+}
+
+/// Arguments of `compare`.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct Contest {
+    name: String,
+    /// (kind, its options)
+    tries: Vec<(String, BTreeMap<String, String>)>,
+    k: usize,
+    queries: Option<usize>,
+    threads: Option<usize>,
+}
+
+impl Contest {
+    pub(crate) fn request(self) -> CompareRequest {
+        let tries = self.tries.into_iter().map(|(kind, parameters)| Try { kind, parameters });
+        CompareRequest {
+            name: self.name,
+            tries: tries.collect(),
+            k: self.k,
+            queries: self.queries,
+            threads: self.threads,
+        }
     }
 }
 

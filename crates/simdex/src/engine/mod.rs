@@ -199,6 +199,15 @@ impl Engine {
         Ok(collections)
     }
 
+    /// The default index of `collection`, if it has one. Reads the definitions only, not the database.
+    ///
+    /// # Errors
+    /// `Damaged` when the definitions can't be read.
+    pub fn default_of(&self, collection: &str) -> Result<Option<String>> {
+        let (_, loaded) = self.catalog()?;
+        Ok(loaded.catalog.default_of(collection).map(|index| index.name.clone()))
+    }
+
     /// Leaves `collection` without a default; returns the index that was.
     ///
     /// # Errors

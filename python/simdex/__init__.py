@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         decode,
         encode,
     )
-    from simdex._vectors import Flat, Neighbor
+    from simdex._vectors import Flat, Graph, Hit
 
 __all__ = [
     "AccessError",
@@ -33,9 +33,10 @@ __all__ = [
     "DamagedError",
     "Database",
     "Flat",
+    "Graph",
+    "Hit",
     "InvalidError",
     "Match",
-    "Neighbor",
     "NotFoundError",
     "Progress",
     "SimdexError",
@@ -48,7 +49,7 @@ __all__ = [
 
 _HOMES = {
     "simdex._database": {"Answer", "Database", "Match", "Progress", "Table", "open"},
-    "simdex._vectors": {"Flat", "Neighbor"},
+    "simdex._vectors": {"Flat", "Graph", "Hit"},
 }
 
 

@@ -69,6 +69,8 @@ class Connector:
             connection.execute("PRAGMA query_only = 1")
             connection.execute("PRAGMA trusted_schema = 0")
             connection.execute(FIRST_READ).fetchall()
+            # Older versions of SQLite ask the authorizer for writes as they declare this table.
+            connection.execute("SELECT 1 FROM pragma_table_info('')").fetchall()
             if hasattr(connection, "setconfig") and _has(path, "-wal"):
                 # The last connection to close would otherwise copy the log into the database.
                 connection.setconfig(SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)

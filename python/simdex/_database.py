@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Union, overload
 
 from simdex import _native
 from simdex._connect import Connector, module_of
@@ -45,7 +45,11 @@ class Answer(Sequence[Match]):
     #: What to know: damage mended, rows skipped, an index not built yet.
     notices: list[str] = field(default_factory=list)
 
-    def __getitem__(self, place):  # type: ignore[no-untyped-def, override]
+    @overload
+    def __getitem__(self, place: int) -> Match: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Match]: ...
+    def __getitem__(self, place: int | slice) -> Match | list[Match]:
         return self.matches[place]
 
     def __len__(self) -> int:

@@ -4,12 +4,12 @@
 use pyo3::prelude::*;
 
 mod answer;
+mod bare;
 mod blob;
 mod command;
 mod connection;
 mod database;
 mod failure;
-mod flat;
 mod observer;
 mod options;
 mod vectors;
@@ -19,7 +19,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<database::Database>()?;
     module.add_class::<answer::Match>()?;
-    module.add_class::<flat::Flat>()?;
+    module.add_class::<bare::Vectors>()?;
     module.add_function(wrap_pyfunction!(blob::encode, module)?)?;
     module.add_function(wrap_pyfunction!(blob::decode, module)?)?;
     module.add_function(wrap_pyfunction!(command::command, module)?)?;

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -142,8 +143,9 @@ def _embedded(
     if not value:
         with click.open_file(str(input), "rb" if binary else "r") as file:
             value = file.read()
+    get_model: Callable[[str], llm.EmbeddingModel] = llm.get_embedding_model
     try:
-        return [float(number) for number in llm.get_embedding_model(model).embed(value)]
+        return [float(number) for number in get_model(model).embed(value)]
     except llm.UnknownModelError as error:
         raise click.ClickException(f"llm knows no model {model}: is its plugin installed?") from error
 
@@ -163,6 +165,6 @@ def run(arguments: list[str]) -> int:
 
 def _is_the_terminals(stream: Any) -> bool:
     try:
-        return stream.fileno() == 1
+        return bool(stream.fileno() == 1)
     except (AttributeError, OSError, ValueError):
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ def database_path(option: str | None) -> Path:
     """The database that llm's commands use."""
     import llm
 
-    return Path(option) if option else llm.user_dir() / "embeddings.db"
+    user_dir: Callable[[], Path] = llm.user_dir
+    return Path(option) if option else user_dir() / "embeddings.db"
 
 
 def _refuse_missing(option: str | None) -> None:

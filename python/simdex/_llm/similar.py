@@ -101,10 +101,12 @@ def _search(
     connection = collection.db.conn
     # Rows that are not committed yet can only be seen through this very connection.
     if connection is None or connection.in_transaction:
-        return _refuse(wish, "rows are not committed yet")
+        _refuse(wish, "rows are not committed yet")
+        return None
     database = _database(connection)
     if database is None:
-        return _refuse(wish, "a database in memory has no indexes")
+        _refuse(wish, "a database in memory has no indexes")
+        return None
     if not wish and database.default_of(collection.name) is None:
         return None
     if number == 0:

@@ -31,6 +31,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Measures the engine: whole processes against llm, build, refresh, search
     Bench(bench::Arguments),
+    /// Builds the Python wheel: the package, its plugins for llm and Datasette, the command
+    Wheel,
     /// Writes the generated documents anew
     Docs,
     /// Writes tests/fixtures/v1 anew; only before its format version is released
@@ -44,6 +46,7 @@ Examples:
   cargo xtask fuzz segment --seconds 600  one target, ten minutes
   cargo xtask bench                       the engine's own figures, and llm's
   cargo xtask bench peers --quick         simdex beside other libraries, on 5,000 rows
+  cargo xtask wheel                       target/wheels/simdex-*.whl
   cargo xtask docs                        after a change of an option or a help text";
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Wheel => python::build(),
         Command::Docs => docs::write(),
         Command::Fixture => fixture::write(),
     };

@@ -20,6 +20,7 @@ pub(crate) fn run() -> Result<()> {
         doc.env("RUSTDOCFLAGS", "-D warnings").run()
     })?;
     tests(&mut log)?;
+    package(&mut log)?;
     log.part("generated documents", docs::check)?;
     fuzz(&mut log)?;
     log.print();
@@ -40,6 +41,13 @@ fn tests(log: &mut Log) -> Result<()> {
         }
     }
     log.part("tests", || tests.run())
+}
+
+fn package(log: &mut Log) -> Result<()> {
+    match python::find() {
+        None => log.left_out("Python package", "no Python 3.10 or later was found"),
+        Some(python) => log.part("Python package", || python::test(python)),
+    }
 }
 
 fn fuzz(log: &mut Log) -> Result<()> {

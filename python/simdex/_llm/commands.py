@@ -143,7 +143,7 @@ def _embedded(
     if not value:
         with click.open_file(str(input), "rb" if binary else "r") as file:
             value = file.read()
-    get_model: Callable[[str], llm.EmbeddingModel] = llm.get_embedding_model
+    get_model: Callable[[str], Any] = llm.get_embedding_model
     try:
         return [float(number) for number in get_model(model).embed(value)]
     except llm.UnknownModelError as error:

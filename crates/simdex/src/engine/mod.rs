@@ -54,11 +54,8 @@ impl Engine {
     /// As [`Engine::open`].
     pub fn over(mut location: Location, connect: Arc<dyn Connect>) -> Result<Self> {
         location.database = Database::locate(&location.database)?;
-<<<<<<< HEAD
-        Ok(Self { location, clock: SystemTime::now, plugins: Plugins::from_environment() })
-=======
-        Ok(Self { location, connect, clock: SystemTime::now })
->>>>>>> 47f8603 (Python: simdex._native over PyO3, the package around it; rows through the host's own SQLite)
+        let plugins = Plugins::from_environment();
+        Ok(Self { location, connect, clock: SystemTime::now, plugins })
     }
 
     /// The same with another clock, for tests: files count as settled by what it says.

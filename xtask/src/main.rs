@@ -26,7 +26,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Runs every lint and test; what CI runs
-    Test,
+    Test(test::Arguments),
     /// Attacks the readers of untrusted bytes with generated input
     Fuzz(fuzz::Arguments),
     /// Measures the engine: whole processes against llm, build, refresh, search
@@ -42,6 +42,7 @@ enum Command {
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask test                        before every push
+  cargo xtask test python                 the wheel and its plugins only
   cargo xtask fuzz                        every target, one minute each
   cargo xtask fuzz segment --seconds 600  one target, ten minutes
   cargo xtask bench                       the engine's own figures, and llm's
@@ -51,7 +52,7 @@ Examples:
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Test => test::run(),
+        Command::Test(arguments) => test::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Wheel => python::build(),

@@ -8,8 +8,50 @@ use crate::{docs, fuzz, python};
 /// How long each fuzz target runs here; `cargo xtask fuzz` runs longer.
 const FUZZ_SECONDS: u32 = 10;
 
-pub(crate) fn run() -> Result<()> {
+/// What can be asked for by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// Formatting, clippy and the documentation's links
+    Lints,
+    /// The tests written in Rust
+    Rust,
+    /// The wheel, in the hosts of its plugins
+    Python,
+    /// Generated documents are as generated
+    Docs,
+    /// A short attack on the readers of untrusted bytes
+    Fuzz,
+}
+
+type Run = fn(&mut Log) -> Result<()>;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only these parts
+    #[arg(value_name = "PART")]
+    parts: Vec<Part>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut log = Log::default();
+    let parts: &[(Part, Run)] = &[
+        (Part::Lints, lints),
+        (Part::Rust, tests),
+        (Part::Python, package),
+        (Part::Docs, |log| log.part("generated documents", docs::check)),
+        (Part::Fuzz, fuzz),
+    ];
+    for (part, run) in parts {
+        if arguments.parts.is_empty() || arguments.parts.contains(part) {
+            run(&mut log)?;
+        }
+    }
+    log.print();
+    println!("everything passed");
+    Ok(())
+}
+
+fn lints(log: &mut Log) -> Result<()> {
     log.part("formatting", || Step::cargo("fmt --all --check").run())?;
     log.part("lints", || {
         Step::cargo("clippy --workspace --all-targets --locked -- -D warnings").run()
@@ -18,14 +60,7 @@ pub(crate) fn run() -> Result<()> {
     log.part("documentation", || {
         let doc = Step::cargo("doc --workspace --lib --no-deps --locked");
         doc.env("RUSTDOCFLAGS", "-D warnings").run()
-    })?;
-    tests(&mut log)?;
-    package(&mut log)?;
-    log.part("generated documents", docs::check)?;
-    fuzz(&mut log)?;
-    log.print();
-    println!("everything passed");
-    Ok(())
+    })
 }
 
 fn tests(log: &mut Log) -> Result<()> {

@@ -41,8 +41,12 @@ class Connector:
     def __call__(self, path: Path) -> tuple[Connection, bool]:
         """A connection, and whether the file was opened under the promise that nobody writes."""
         # A read-only connection to a database in WAL mode would leave files behind, so it is only
-        # the second choice.
+        # the second choice; but where there is a log with rows, the last connection to close copies
+        # them into the database, and before Python 3.12 only a read-only one can be kept from that.
+        can_be_told = hasattr(self._module.Connection, "setconfig")
         try:
+            if _has(path, "-wal") and not can_be_told:
+                return self._open(path, "mode=ro"), False
             return self._open(path, "mode=rw"), False
         except self._module.Error as error:
             if not _can_be_mended(error) and not _has(path, "-journal"):
@@ -72,7 +76,6 @@ class Connector:
             # Older versions of SQLite ask the authorizer for writes as they declare this table.
             connection.execute("SELECT 1 FROM pragma_table_info('')").fetchall()
             if hasattr(connection, "setconfig") and _has(path, "-wal"):
-                # The last connection to close would otherwise copy the log into the database.
                 connection.setconfig(SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
             connection.set_authorizer(_only_reads)
         except BaseException:

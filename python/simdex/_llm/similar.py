@@ -119,11 +119,12 @@ def _search(
         index=wish.index,
         exact=wish.exact,
         where=wish.where,
-        prefix=prefix or None,
+        prefix=str(prefix) if prefix else None,
     )
     for notice in answer.notices:
         say(notice)
-    return _entries(answer, number, skip_id)
+    # Ids are text in llm's table, whatever they are in the program.
+    return _entries(answer, number, str(skip_id) if skip_id else None)
 
 
 def _refuse(wish: Wish, reason: str) -> None:

@@ -77,6 +77,15 @@ def test_by_value_and_by_id(indexed, used):
     assert used == ["notes-flat", "notes-flat"]
 
 
+def test_ids_that_are_numbers_in_the_program(indexed):
+    indexed.embed(7, "cat tree river")
+    indexed.embed(71, "cat tree stone")
+    stored = indexed.model().embed("cat tree river")
+    for arguments in ({"skip_id": 7}, {"prefix": 7}, {"skip_id": 7, "prefix": 7}):
+        assert indexed.similar_by_vector(stored, **arguments) == own(indexed, stored, **arguments)
+    assert "7" not in [entry.id for entry in indexed.similar_by_id(7, number=-1)]
+
+
 def test_ties_come_by_id(indexed):
     for id in ("same-b", "same-a", "Same-c"):
         indexed.db.execute(

@@ -16,8 +16,11 @@ const MYPY: &str = "mypy==2.4.1";
 const PYTEST: &str = "pytest==9.2.0";
 
 /// Environments of the plugins' hosts: name, packages, tests.
-const HOSTS: &[(&str, &[&str], &[&str])] =
-    &[("host-llm", &[LLM, MYPY, PYTEST, "numpy"], &["tests/python/api", "tests/python/llm"])];
+const HOSTS: &[(&str, &[&str], &[&str])] = &[
+    ("host-llm", &[LLM, MYPY, PYTEST, "numpy"], &["tests/python/api", "tests/python/llm"]),
+    ("host-datasette", &["datasette==0.65.5", PYTEST], &["tests/python/datasette"]),
+    ("host-datasette-1", &["datasette==1.0a41", PYTEST], &["tests/python/datasette"]),
+];
 
 /// Succeeds on Pythons that llm runs on and that can make environments.
 const PROBE: &str = "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))";

@@ -18,8 +18,18 @@ const PYTEST: &str = "pytest==9.2.0";
 /// Environments of the plugins' hosts: name, packages, tests.
 const HOSTS: &[(&str, &[&str], &[&str])] = &[
     ("host-llm", &[LLM, MYPY, PYTEST, "numpy"], &["tests/python/api", "tests/python/llm"]),
-    ("host-datasette", &["datasette==0.65.5", PYTEST], &["tests/python/datasette"]),
-    ("host-datasette-1", &["datasette==1.0a41", PYTEST], &["tests/python/datasette"]),
+    ("plugins", PLUGIN_PACKAGES, &["tests/python/plugins"]),
+];
+
+/// What the index plugins that come with the package are over.
+const PLUGIN_PACKAGES: &[&str] = &[
+    PYTEST,
+    "numpy==2.4.6",
+    "faiss-cpu==1.15.1",
+    "hnswlib==0.8.0",
+    "usearch==2.26.6",
+    "sqlite-vec==0.1.9",
+    "apsw",
 ];
 
 /// Succeeds on Pythons that llm runs on and that can make environments.

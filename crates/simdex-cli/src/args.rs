@@ -111,13 +111,14 @@ Examples:
     /// Measure the indexes of a collection: build time, size, recall and speed
     #[command(after_help = compare::EXAMPLES)]
     Compare(CompareArgs),
-    /// List and test plugins: kinds of index that are programs of their own
+    /// List, test and write plugins: kinds of index that are programs of their own
     #[command(
         subcommand,
         after_help = "\
 Examples:
   simdex plugin list
   simdex plugin test faiss
+  simdex plugin new --lang python my-index
 
 A plugin is a program `simdex-index-NAME` on PATH, in any language. An index uses it with
 `simdex index create … --kind NAME`."

@@ -27,6 +27,7 @@ fn help_texts() {
         "compare",
         "plugin",
         "plugin list",
+        "plugin new",
         "plugin show",
         "plugin test",
         "embedder",

@@ -4,6 +4,9 @@
 #![allow(missing_docs, unreachable_pub, dead_code)]
 
 mod common;
+/// What `plugin new --lang rust` writes.
+#[path = "../templates/rust/main.rs"]
+mod template;
 #[path = "../../simdex/tests/plugins/testing.rs"]
 mod testing;
 
@@ -18,6 +21,8 @@ const TESTS: &[(&str, fn())] = &[
     ("what_is_installed", what_is_installed),
     ("the_suite_passes_and_fails", the_suite_passes_and_fails),
     ("an_index_uses_a_plugin", an_index_uses_a_plugin),
+    ("a_new_plugin_is_written", a_new_plugin_is_written),
+    ("a_new_plugin_passes", a_new_plugin_passes),
 ];
 
 fn main() -> ExitCode {
@@ -25,7 +30,10 @@ fn main() -> ExitCode {
     let program = std::path::Path::new(&program);
     let file = program.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     if let Some(name) = file.strip_prefix(PREFIX) {
-        testing::main(name);
+        match name {
+            "my-index" => template::main().unwrap(),
+            name => testing::main(name),
+        }
         return ExitCode::SUCCESS;
     }
     let trial = |(name, test): &(&'static str, fn())| {
@@ -100,4 +108,24 @@ fn an_index_uses_a_plugin() {
     let (status, stdout, stderr) =
         sandbox.run(&["similar", "posts", "--vector", "[1,0,0]", "-n", "1"]);
     assert_eq!((status, stdout.lines().next()), (0, direct.lines().next()), "{stderr}");
+}
+
+fn a_new_plugin_is_written() {
+    let sandbox = sandbox(&[]);
+    for (lang, file) in [("python", "simdex_index_ivf_2.py"), ("rust", "src/main.rs")] {
+        let new = ["plugin", "new", "--lang", lang, "ivf-2", "--directory", lang];
+        assert!(sandbox.stdout(&new).starts_with(&format!("wrote {lang}")));
+        let text = std::fs::read_to_string(sandbox.path(lang).join(file)).unwrap();
+        assert!(text.contains("ivf-2") && !text.contains("my-index"), "{text}");
+        assert!(sandbox.refusal(&new).contains("there is something at"));
+    }
+    let new = ["plugin", "new", "--lang", "rust", "No Name"];
+    assert!(sandbox.refusal(&new).contains("`No Name` can't be the name of a plugin"));
+    assert!(!sandbox.path("simdex-index-No Name").exists());
+}
+
+fn a_new_plugin_passes() {
+    let sandbox = sandbox(&["my-index"]);
+    let (status, stdout, stderr) = sandbox.run(&["plugin", "test", "my-index"]);
+    assert_eq!(status, 0, "{stdout}{stderr}");
 }

@@ -1,6 +1,8 @@
 //! `plugin …`: kinds of index that are programs of their own.
 
-use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::index::key_value;
 use super::{ListArgs, Style};
@@ -33,6 +35,14 @@ Checks recall against exact answers, batches, filters, updates, deletes, restart
 wrong size, 0 and 1 rows, and several processes and threads at once, with every metric that the
 plugin knows. Exits with status 1 when a check fails.")]
     Test(TestArgs),
+    /// Write the beginning of a new plugin
+    #[command(after_help = "\
+Examples:
+  simdex plugin new --lang python my-index
+  simdex plugin new --lang rust my-index --directory ~/src/my-index
+
+What is written works and passes `simdex plugin test`.")]
+    New(NewArgs),
 }
 
 #[derive(Debug, Args)]
@@ -58,4 +68,25 @@ impl TestArgs {
     pub(crate) fn style(&self) -> Style {
         self.style.style()
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// Name of the plugin: lower-case letters, digits, - and _
+    pub(crate) name: String,
+    /// The language
+    #[arg(long, value_enum)]
+    pub(crate) lang: Language,
+    /// Folder to write to; it must not exist [default: simdex-index-NAME]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+/// What a new plugin is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// With the helper of the Python package simdex
+    Python,
+    /// With the crate simdex-plugin
+    Rust,
 }

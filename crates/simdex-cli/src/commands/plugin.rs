@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::args::plugin::PluginCommand;
 
 mod list;
+mod new;
 mod show;
 mod test;
 
@@ -12,5 +13,6 @@ pub(super) fn run(command: PluginCommand, app: &App) -> anyhow::Result<()> {
         PluginCommand::List(args) => list::run(&args, app),
         PluginCommand::Show(args) => show::run(&args, app),
         PluginCommand::Test(args) => test::run(&args, app),
+        PluginCommand::New(args) => new::run(&args, app),
     }
 }

@@ -175,6 +175,11 @@ pub struct LockedFolder<'a> {
 }
 
 impl LockedFolder<'_> {
+    /// The folder.
+    pub fn folder(&self) -> &IndexFolder {
+        self.folder
+    }
+
     /// An empty file for a segment.
     ///
     /// # Errors

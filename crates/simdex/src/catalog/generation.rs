@@ -1,5 +1,7 @@
 //! A generation in use: the rows of one build, the structure over them, and the changes since.
 
+use std::path::PathBuf;
+
 use fixedbitset::FixedBitSet;
 use serde::{Deserialize, Serialize};
 
@@ -155,6 +157,15 @@ impl Generation {
             }
         };
         Ok(Self { manifest: manifest.clone(), base, index, delta, newly_proven: !proven })
+    }
+
+    /// What the kind made, and the folder with its files.
+    ///
+    /// # Errors
+    /// `Damaged`; `NotFound` when another process has just replaced it.
+    pub fn structure(&self, folder: &IndexFolder) -> Result<(Sections, PathBuf)> {
+        let Opened { segment, .. } = folder.open(&self.manifest.base)?;
+        Ok((kind_sections(&segment)?, folder.files_of(&self.manifest.base)?))
     }
 
     /// Rows that can be searched, as of the delta.

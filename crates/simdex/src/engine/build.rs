@@ -12,7 +12,7 @@ use crate::engine::api::{Action, Report, Skipped};
 use crate::engine::rows::Rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::plugin::Plugins;
-use crate::index::{self, AnyKind, Job};
+use crate::index::{AnyKind, Job, Previous, Sections};
 use crate::observe::Observer;
 use crate::search::wear;
 use crate::snapshot::diff::Delta;
@@ -37,7 +37,44 @@ pub(super) fn build(
 ) -> Result<Report> {
     let locked = folder.lock(wait)?;
     let generation = folder.manifest().ok().flatten().map_or(0, |manifest| manifest.generation);
-    build_locked(database, definition, &locked, plugins, generation.saturating_add(1), observer)
+    build_locked(database, definition, &locked, plugins, Before::Built(generation), observer)
+}
+
+/// What was there before a build.
+#[derive(Clone, Copy)]
+enum Before<'a> {
+    /// So many builds; all starts anew.
+    Built(u64),
+    /// A generation to start from, if the kind can.
+    Worn(&'a Generation),
+}
+
+impl Before<'_> {
+    fn number(&self) -> u64 {
+        match self {
+            Before::Built(number) => *number,
+            Before::Worn(generation) => generation.manifest.generation,
+        }
+    }
+}
+
+/// Makes the structure from that of a generation. `None`: it has to be built anew.
+fn update(
+    kind: &AnyKind,
+    job: &Job<'_>,
+    snapshot: &Snapshot,
+    generation: &Generation,
+    folder: &IndexFolder,
+    observer: &dyn Observer,
+) -> Result<Option<Sections>> {
+    if snapshot.dim() != generation.base.dim() || matches!(kind, AnyKind::BuiltIn(_)) {
+        return Ok(None);
+    }
+    let (sections, files) = generation.structure(folder)?;
+    let same = snapshot.rows_in(&generation.base);
+    let rows = generation.base.rows();
+    let previous = Previous { sections: &sections, folder: &files, rows, same: &same };
+    kind.update_in(job, &previous, observer)
 }
 
 fn build_locked(
@@ -45,7 +82,7 @@ fn build_locked(
     definition: &Definition,
     locked: &LockedFolder<'_>,
     plugins: &Plugins,
-    generation: u64,
+    before: Before<'_>,
     observer: &dyn Observer,
 ) -> Result<Report> {
     let start = Instant::now();
@@ -56,10 +93,19 @@ fn build_locked(
         let kind = AnyKind::named(&definition.kind, plugins)?;
         let (metric, parameters) = (definition.metric, &definition.parameters);
         let job = Job { vectors, metric, parameters, folder: Some(files.path()) };
-        let sections = kind.build_in(&job, observer)?;
+        let updated = match before {
+            Before::Worn(generation) => {
+                update(&kind, &job, &snapshot, generation, locked.folder(), observer)?
+            }
+            Before::Built(_) => None,
+        };
+        let sections = match updated {
+            Some(sections) => sections,
+            None => kind.build_in(&job, observer)?,
+        };
         write_structure(&mut segment, definition, &sections)?;
     } else {
-        write_structure(&mut segment, definition, &index::Sections::new())?;
+        write_structure(&mut segment, definition, &Sections::new())?;
     }
     observer.checkpoint()?;
     let id = segment.finish()?;
@@ -67,7 +113,7 @@ fn build_locked(
     locked.install_files(files, &base)?;
     locked.record_sound(&mut base)?;
     let manifest = Manifest {
-        generation,
+        generation: before.number().saturating_add(1),
         base,
         delta: None,
         seen,
@@ -141,10 +187,21 @@ pub(super) fn refresh(
     let mut notices = Vec::new();
     let generation = match Generation::open(definition, folder, plugins) {
         Ok(Some(generation)) => generation,
-        Ok(None) => return build_locked(database, definition, &locked, plugins, 1, observer),
+        Ok(None) => {
+            return build_locked(
+                database,
+                definition,
+                &locked,
+                plugins,
+                Before::Built(0),
+                observer,
+            );
+        }
         Err(error) if error.kind() == ErrorKind::Damaged => {
             notices.push(damage_notice(&definition.name, &error));
-            let mut report = build_locked(database, definition, &locked, plugins, 1, observer)?;
+            let before = Before::Built(0);
+            let mut report =
+                build_locked(database, definition, &locked, plugins, before, observer)?;
             report.notices = notices;
             return Ok(report);
         }
@@ -158,10 +215,10 @@ pub(super) fn refresh(
         return Ok(Report { skipped: generation.manifest.skipped, ..report });
     }
     let (delta, census) = rows.diff(&generation.base, definition.metric, observer)?;
-    let next = generation.manifest.generation.saturating_add(1);
     let Some(delta) = delta.filter(|delta| !is_worn(&generation.base, delta)) else {
         drop(read);
-        return build_locked(database, definition, &locked, plugins, next, observer);
+        let before = Before::Worn(&generation);
+        return build_locked(database, definition, &locked, plugins, before, observer);
     };
     let seen = read.settled_identity().cloned();
     drop(read);
@@ -171,7 +228,7 @@ pub(super) fn refresh(
 }
 
 /// Whether so many changes call for a new base.
-pub(super) fn is_worn(base: &Snapshot, delta: &Delta) -> bool {
+fn is_worn(base: &Snapshot, delta: &Delta) -> bool {
     wear::is_worn(base.rows() as u64, delta.tail_rows() + delta.gone())
 }
 

@@ -4,7 +4,6 @@ pub mod api;
 mod build;
 mod compare;
 mod inspect;
-pub mod live;
 mod rows;
 mod scope;
 mod search;

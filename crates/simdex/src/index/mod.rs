@@ -124,6 +124,19 @@ pub struct Job<'a> {
     pub folder: Option<&'a Path>,
 }
 
+/// An earlier build of an index, which has become too different from the rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Previous<'a> {
+    /// What it made.
+    pub sections: &'a Sections,
+    /// The folder with its files, which other processes may be reading.
+    pub folder: &'a Path,
+    /// How many rows it had.
+    pub rows: usize,
+    /// For each row of now, the row of then that it is: same key, same vector.
+    pub same: &'a [Option<u32>],
+}
+
 /// A way of indexing vectors.
 pub trait Kind: Sync + Send {
     /// The name users type.
@@ -186,6 +199,21 @@ pub trait Kind: Sync + Send {
     /// As [`Kind::build`].
     fn build_in(&self, job: &Job<'_>, observer: &dyn Observer) -> Result<Sections> {
         self.build(job.vectors, job.metric, job.parameters, observer)
+    }
+
+    /// [`Kind::build_in`] from an earlier build, at a cost that follows the changes; `None` where it
+    /// can't, and then the folder is as empty as it was.
+    ///
+    /// # Errors
+    /// As [`Kind::build`].
+    fn update_in(
+        &self,
+        job: &Job<'_>,
+        previous: &Previous<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Option<Sections>> {
+        let _ = (job, previous, observer);
+        Ok(None)
     }
 
     /// [`Kind::open`], for kinds that keep files of their own.

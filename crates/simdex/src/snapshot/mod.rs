@@ -144,6 +144,34 @@ impl Snapshot {
         self.seed
     }
 
+    /// For each row, the row of `old` that has the same key and vector; each is taken once. O(1) a row
+    /// while the order is the same, O(log n) where it is not.
+    pub fn rows_in(&self, old: &Self) -> Vec<Option<u32>> {
+        let (Some(vectors), Some(before)) = (&self.vectors, &old.vectors) else {
+            return vec![None; self.rows()];
+        };
+        let mut taken = vec![false; old.rows()];
+        let mut cursor = 0;
+        let same = |row: usize, at: usize, taken: &[bool]| {
+            taken.get(at) == Some(&false)
+                && old.keys.get(at) == self.keys.get(row)
+                && same_bits(before.row(at), vectors.row(row))
+        };
+        let find = |row: usize| {
+            let found = match same(row, cursor, &taken) {
+                true => Some(cursor),
+                false => {
+                    let mut rows = old.keys.find(self.keys.get(row)).map(|at| at as usize);
+                    rows.find(|&at| same(row, at, &taken))
+                }
+            }?;
+            taken[found] = true;
+            cursor = found + 1;
+            Some(found as u32)
+        };
+        (0..self.rows()).map(find).collect()
+    }
+
     /// Whether both hold the same keys and fingerprints in the same order.
     pub fn same_rows(&self, other: &Self) -> bool {
         self.seed == other.seed
@@ -224,4 +252,8 @@ pub fn write_json<T: Serialize>(writer: &mut SegmentWriter, name: &str, value: &
         Error::new(ErrorKind::Internal, "a value has no JSON form").source(error)
     })?;
     writer.section(name, &json)
+}
+/// Whether two vectors have the same bytes: −0 is not 0.
+fn same_bits(a: &[f32], b: &[f32]) -> bool {
+    bytemuck::cast_slice::<f32, u8>(a) == bytemuck::cast_slice::<f32, u8>(b)
 }

@@ -18,6 +18,8 @@ pub const TESTS: &[(&str, fn())] = &[
     ("one_process_serves_an_engine", one_process_serves_an_engine),
     ("files_are_kept_tidy", files_are_kept_tidy),
     ("missing_files_are_rebuilt", missing_files_are_rebuilt),
+    ("changes_are_taken_in", changes_are_taken_in),
+    ("changes_that_fail_are_built", changes_that_fail_are_built),
     ("compare_measures_plugins", compare_measures_plugins),
     ("installed_plugins_are_listed", installed_plugins_are_listed),
 ];
@@ -174,6 +176,68 @@ fn missing_files_are_rebuilt() {
     let notices = assert_right(&engine, &scene, 1);
     assert!(notices[0].contains("was damaged and has been rebuilt"), "{notices:?}");
     assert_eq!(assert_right(&engine, &scene, 1), [""; 0]);
+}
+
+/// Changes so many that a base is worn: more than 4,096, and more than a tenth.
+fn change_many(scene: &common::Scene, random: &mut Random) {
+    let transaction = scene.db.unchecked_transaction().unwrap();
+    for _ in 0..4500 {
+        let id = format!("{:05}", random.below(20_000));
+        match random.below(4) {
+            0 => drop(scene.db.execute("delete from embeddings where id = ?", [&id])),
+            _ => scene.put(1, &id, &common::blob(&random.vector(DIM))),
+        }
+    }
+    transaction.commit().unwrap();
+}
+
+fn methods(log: &std::path::Path) -> Vec<String> {
+    let methods = lines(log);
+    methods.iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+}
+
+fn changes_are_taken_in() {
+    let scene = scene();
+    let mut random = Random(4);
+    (0..3).for_each(|_| change_many(&scene, &mut random));
+    let programs = Programs::new(&["filter-update-persistent"]);
+    let log = scene.folder.path().join("log");
+    let parameters = [("log", log.to_str().unwrap())];
+    let engine = built(&scene, programs.plugins(), "filter-update-persistent", &parameters);
+    for round in 0..3 {
+        change_many(&scene, &mut random);
+        let report = engine.refresh("index", &Silent).unwrap();
+        assert_eq!(report.action, Action::Built);
+        assert_eq!(assert_right(&engine, &scene, round), [""; 0]);
+        let mut request = common::by_vector(Target::Index("index".into()), &query(round), 10);
+        request.filter.prefix = Some("1%5".into());
+        let answer = engine.search(&request, &Silent).unwrap();
+        let all =
+            common::naive(&scene.db, &[COLLECTION], &query(round), Metric::Cosine, 1 << 20, None);
+        let like = |id: &str| id.starts_with('1') && id.contains('5');
+        let expected = all.into_iter().filter(|row| like(&row.1.to_string())).take(10);
+        assert_eq!(common::rows(&answer), expected.collect::<Vec<_>>());
+        assert!(engine.verify("index", &Silent).unwrap().problems.is_empty());
+    }
+    // One build; then each round an update that opens a copy, and a search that opens the result.
+    assert_eq!(methods(&log), ["build", "open", "open", "open", "open", "open", "open"]);
+}
+
+fn changes_that_fail_are_built() {
+    let scene = scene();
+    let mut random = Random(4);
+    (0..3).for_each(|_| change_many(&scene, &mut random));
+    let programs = Programs::new(&["update-persistent"]);
+    for fault in ["apply:die", "apply:refuse", "apply:nonsense"] {
+        let log = scene.folder.path().join(format!("log of {fault}"));
+        let parameters = [("log", log.to_str().unwrap()), ("fault", fault)];
+        let engine = built(&scene, programs.plugins(), "update-persistent", &parameters);
+        change_many(&scene, &mut random);
+        engine.refresh("index", &Silent).unwrap();
+        assert_eq!(assert_right(&engine, &scene, 1), [""; 0]);
+        assert_eq!(methods(&log), ["build", "open", "build", "open"]);
+        engine.drop_index("index").unwrap();
+    }
 }
 
 fn compare_measures_plugins() {

@@ -10,16 +10,21 @@ use simdex_plugin::{BuildParams, Call, Description};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::plugin::call::Session;
 use crate::index::plugin::files::{self, PluginFile};
+use crate::index::plugin::numbers::Numbers;
 use crate::index::plugin::opened::PluginIndex;
 use crate::index::plugin::registry::{Plugins, unknown};
 use crate::index::plugin::scratch::Spool;
-use crate::index::{Index, Job, Kind, Parameter, Parameters, Sections};
+use crate::index::plugin::update;
+use crate::index::{Index, Job, Kind, Parameter, Parameters, Previous, Sections};
 use crate::matrix::{Matrix, Slab};
 use crate::observe::{Observer, Silent};
 use crate::types::Metric;
 
 /// The section that says what was built.
-pub(super) const RECORD: &str = "plugin";
+const RECORD: &str = "plugin";
+
+/// The section with the number of each row, once changes have been taken in.
+pub(super) const NUMBERS: &str = "numbers";
 
 /// How many facts of a plugin are kept, and how much of each.
 const MOST_FACTS: usize = 32;
@@ -35,6 +40,49 @@ pub(super) struct Record {
     pub(super) files: Option<Vec<PluginFile>>,
     /// What it told of itself after the build.
     pub(super) facts: BTreeMap<String, String>,
+    /// All row numbers are below this; `None`: they are the positions of the rows.
+    pub(super) bound: Option<u64>,
+}
+
+impl Record {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// `Damaged`.
+    pub(super) fn read(sections: &Sections) -> Result<Self> {
+        let damaged = |message: &str| Error::new(ErrorKind::Damaged, message);
+        let bytes = sections.get(RECORD).ok_or_else(|| damaged("no record of the plugin"))?;
+        serde_json::from_slice(bytes)
+            .map_err(|error| damaged("the record of the plugin makes no sense").source(error))
+    }
+
+    /// The numbers of its rows.
+    ///
+    /// # Errors
+    /// `Damaged`.
+    pub(super) fn numbers(&self, sections: &Sections, rows: usize) -> Result<Numbers> {
+        match (self.bound, sections.get(NUMBERS)) {
+            (None, None) => Ok(Numbers::positions(rows)),
+            (Some(bound), Some(section)) => {
+                Numbers::read(section, rows, usize::try_from(bound).unwrap_or(usize::MAX))
+            }
+            _ => {
+                let message = "the plugin's row numbers and its record don't belong together";
+                Err(Error::new(ErrorKind::Damaged, message))
+            }
+        }
+    }
+
+    /// As a section.
+    ///
+    /// # Errors
+    /// None that can be caused.
+    pub(super) fn section(&self) -> Result<(String, Slab<u8>)> {
+        let bytes = serde_json::to_vec(self).map_err(|error| {
+            Error::new(ErrorKind::Internal, "a record has no JSON form").source(error)
+        })?;
+        Ok((RECORD.to_owned(), Slab::from_slice(&bytes)))
+    }
 }
 
 /// A plugin, which need not be installed.
@@ -83,9 +131,20 @@ impl Plugin {
         let spool = Spool::of(job.vectors)?;
         let build = build_call(&spool, job.metric, job.parameters, folder);
         session.call::<Value>(build, observer)?;
+        Self::recorded(session, folder, None, observer)
+    }
+
+    /// What a plugin that is ready to search has made.
+    pub(super) fn recorded(
+        session: &mut Session,
+        folder: Option<&Path>,
+        bound: Option<u64>,
+        observer: &dyn Observer,
+    ) -> Result<Record> {
         let facts = session.call::<BTreeMap<String, Value>>(Call::stats(), observer)?;
         let files = folder.map(files::list).transpose()?;
-        Ok(Record { version: description.version, files, facts: readable(facts) })
+        let version = session.description().version.clone();
+        Ok(Record { version, files, facts: readable(facts), bound })
     }
 }
 
@@ -151,21 +210,25 @@ impl Kind for Plugin {
     fn build_in(&self, job: &Job<'_>, observer: &dyn Observer) -> Result<Sections> {
         let mut session = self.start(observer)?;
         let record = self.built(job, &mut session, observer)?;
-        let bytes = serde_json::to_vec(&record).map_err(|error| {
-            Error::new(ErrorKind::Internal, "a record has no JSON form").source(error)
-        })?;
-        Ok(Sections::from([(RECORD.to_owned(), Slab::from_slice(&bytes))]))
+        Ok(Sections::from([record.section()?]))
+    }
+
+    fn update_in(
+        &self,
+        job: &Job<'_>,
+        previous: &Previous<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Option<Sections>> {
+        update::update(self, job, previous, observer)
     }
 
     fn open_in(&self, job: &Job<'_>, sections: &Sections) -> Result<Box<dyn Index>> {
-        let damaged = |message: &str| Error::new(ErrorKind::Damaged, message);
-        let bytes = sections.get(RECORD).ok_or_else(|| damaged("no record of the plugin"))?;
-        let record: Record = serde_json::from_slice(bytes)
-            .map_err(|error| damaged("the record of the plugin makes no sense").source(error))?;
+        let record = Record::read(sections)?;
+        let numbers = record.numbers(sections, job.vectors.rows())?;
         if let (Some(files), Some(folder)) = (&record.files, job.folder) {
             files::check(folder, files)?;
         }
-        Ok(Box::new(PluginIndex::new(self.clone(), job, record)))
+        Ok(Box::new(PluginIndex::new(self.clone(), job, record, numbers)))
     }
 }
 

@@ -10,10 +10,12 @@ pub mod conformance;
 mod files;
 mod kept;
 mod kind;
+mod numbers;
 mod opened;
 mod process;
 mod registry;
 mod scratch;
+mod update;
 
 pub use kind::Plugin;
 pub use process::Limits;

@@ -1,5 +1,6 @@
 //! Searches through a plugin: what is asked, and what is made of the answer.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +13,7 @@ use crate::index::plugin::call::Failure;
 use crate::index::plugin::files;
 use crate::index::plugin::kept::{Loaded, Slot, Spec};
 use crate::index::plugin::kind::{Plugin, Record, build_call};
+use crate::index::plugin::numbers::Numbers;
 use crate::index::plugin::scratch::{Scratch, Spool};
 use crate::index::{Index, Job, Parameters};
 use crate::matrix::Matrix;
@@ -33,11 +35,12 @@ pub(super) struct PluginIndex {
     parameters: Parameters,
     folder: Option<PathBuf>,
     record: Record,
+    numbers: Numbers,
     slot: Arc<Mutex<Slot>>,
 }
 
 impl PluginIndex {
-    pub(super) fn new(plugin: Plugin, job: &Job<'_>, record: Record) -> Self {
+    pub(super) fn new(plugin: Plugin, job: &Job<'_>, record: Record, numbers: Numbers) -> Self {
         let spec = Spec {
             name: plugin.name().to_owned(),
             vectors: job.vectors.origin().map(|origin| origin.path.clone()),
@@ -52,6 +55,7 @@ impl PluginIndex {
             parameters: job.parameters.clone(),
             folder: job.folder.filter(|_| record.files.is_some()).map(ToOwned::to_owned),
             record,
+            numbers,
             slot,
         }
     }
@@ -66,7 +70,7 @@ impl PluginIndex {
                     metric: self.metric.into(),
                     options: self.parameters.clone(),
                     threads: rayon::current_num_threads(),
-                    rows: self.vectors.rows() as u64,
+                    rows: self.numbers.bound() as u64,
                     dimensions: self.vectors.dim() as u64,
                 };
                 session.call::<Value>(Call::Open(open), observer)?;
@@ -132,7 +136,10 @@ impl PluginIndex {
         let queries_array =
             loaded.scratch.floats(rows, self.vectors.dim()).map_err(Failure::Other)?;
         let allowed_array = match allowed {
-            Some(set) => Some(loaded.scratch.row_set(set).map_err(Failure::Other)?),
+            Some(set) => {
+                let set = self.numbers_of(set);
+                Some(loaded.scratch.row_set(&set).map_err(Failure::Other)?)
+            }
             None => None,
         };
         let search = SearchParams { queries: queries_array, k: k as u64, allowed: allowed_array };
@@ -141,6 +148,17 @@ impl PluginIndex {
             Ok(rows) => Ok(rows),
             Err(what) => Err(Failure::Other(loaded.session.misbehaved("search", &what))),
         }
+    }
+
+    /// The numbers of a set of rows.
+    fn numbers_of<'a>(&self, set: &'a FixedBitSet) -> Cow<'a, FixedBitSet> {
+        if self.numbers.are_positions() {
+            return Cow::Borrowed(set);
+        }
+        let mut numbers = FixedBitSet::with_capacity(self.numbers.bound());
+        let rows = set.ones().take_while(|&row| row < self.vectors.rows());
+        numbers.extend(rows.map(|row| self.numbers.of(row) as usize));
+        Cow::Owned(numbers)
     }
 
     /// The rows of an answer, or what is wrong with it.
@@ -159,8 +177,11 @@ impl PluginIndex {
             if rows.len() > k {
                 return Err(format!("{} rows where {k} were asked for", rows.len()));
             }
-            if let Some(row) = rows.iter().find(|&&row| row as usize >= self.vectors.rows()) {
-                return Err(format!("row {row} of {}", self.vectors.rows()));
+            for number in rows.iter_mut() {
+                match self.numbers.row(*number) {
+                    Some(row) => *number = row,
+                    None => return Err(format!("row {number} of {}", self.vectors.rows())),
+                }
             }
             if let Some(set) = allowed
                 && let Some(row) = rows.iter().find(|&&row| !set.contains(row as usize))

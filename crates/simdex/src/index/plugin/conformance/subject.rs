@@ -43,7 +43,7 @@ impl<'a> Subject<'a> {
     /// A process.
     pub(super) fn start(&self) -> Result<Process<'_>> {
         let session = self.plugin.start(self.observer)?;
-        Ok(Process { subject: self, session, scratch: Scratch::new()? })
+        Ok(Process { subject: self, session, scratch: Scratch::new()?, built: Scratch::new()? })
     }
 
     /// A process that has built an index over rows.
@@ -59,14 +59,16 @@ pub(super) struct Process<'a> {
     subject: &'a Subject<'a>,
     session: Session,
     scratch: Scratch,
+    /// The vectors of the last build, which a plugin may go on reading.
+    built: Scratch,
 }
 
 impl Process<'_> {
     pub(super) fn build(&mut self, values: &[f32], folder: Option<&Path>) -> Result<()> {
-        self.scratch.clear();
+        self.built = Scratch::new()?;
         let call = Call::Build(BuildParams {
             folder: folder.map(Path::to_owned),
-            vectors: self.scratch.floats(values.chunks(DIM), DIM)?,
+            vectors: self.built.floats(values.chunks(DIM), DIM)?,
             metric: self.subject.metric.into(),
             options: self.subject.options.clone(),
             threads: 2,

@@ -1,0 +1,1 @@
+"""Index plugins that come with simdex. Each module is one, and needs the package of its name."""

@@ -139,6 +139,6 @@ def _only_reads(
         return SQLITE_OK
     if action == SQLITE_FUNCTION:
         return SQLITE_DENY if second == "load_extension" else SQLITE_OK
-    if action == SQLITE_PRAGMA and first == "table_info":
+    if action == SQLITE_PRAGMA and first in ("table_info", "data_version"):
         return SQLITE_OK
     return SQLITE_DENY

@@ -18,6 +18,8 @@ const PYTEST: &str = "pytest==9.2.0";
 /// Environments of the plugins' hosts: name, packages, tests.
 const HOSTS: &[(&str, &[&str], &[&str])] = &[
     ("host-llm", &[LLM, MYPY, PYTEST, "numpy"], &["tests/python/api", "tests/python/llm"]),
+    ("host-datasette", &["datasette==0.65.5", PYTEST], &["tests/python/datasette"]),
+    ("host-datasette-1", &["datasette==1.0a41", PYTEST], &["tests/python/datasette"]),
     ("plugins", PLUGIN_PACKAGES, &["tests/python/plugins"]),
 ];
 

@@ -19,7 +19,13 @@ use crate::options::{Contest, Creation, Query};
 /// A database and its indexes. The package's `Database` is the one for people.
 #[pyclass(frozen, module = "simdex._native")]
 pub(crate) struct Database {
-    engine: Engine,
+    engine: Arc<Engine>,
+}
+
+impl Database {
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
 }
 
 #[pymethods]
@@ -29,7 +35,7 @@ impl Database {
     fn new(path: PathBuf, index_dir: Option<PathBuf>, connect: Py<PyAny>) -> PyResult<Self> {
         let location = Location { database: path, index_dir };
         let connect = Arc::new(PythonConnect { connect });
-        Ok(Self { engine: Engine::over(location, connect).map_err(raise)? })
+        Ok(Self { engine: Arc::new(Engine::over(location, connect).map_err(raise)?) })
     }
 
     #[getter]

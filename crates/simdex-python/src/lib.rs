@@ -3,6 +3,7 @@
 
 use pyo3::prelude::*;
 
+mod aggregate;
 mod answer;
 mod bare;
 mod blob;
@@ -10,6 +11,7 @@ mod command;
 mod connection;
 mod database;
 mod failure;
+mod live;
 mod observer;
 mod options;
 mod vectors;
@@ -17,9 +19,12 @@ mod vectors;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("INSTRUCTIONS", simdex::kernels::Kernels::detect().name())?;
     module.add_class::<database::Database>()?;
     module.add_class::<answer::Match>()?;
     module.add_class::<bare::Vectors>()?;
+    module.add_class::<live::Live>()?;
+    module.add_class::<aggregate::Aggregate>()?;
     module.add_function(wrap_pyfunction!(blob::encode, module)?)?;
     module.add_function(wrap_pyfunction!(blob::decode, module)?)?;
     module.add_function(wrap_pyfunction!(command::command, module)?)?;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 use simdex::observe::Observer;
 
@@ -26,7 +27,10 @@ impl Observer for Watch {
             if let Err(error) = progress.call1(py, (stage, done, total)) {
                 // An error in it asks for a stop, as Ctrl-C does.
                 self.stopped.store(true, Ordering::Relaxed);
-                error.write_unraisable(py, Some(progress.bind(py)));
+                // A plain wish to stop is no mistake that anybody needs to hear of.
+                if !error.is_instance_of::<PySystemExit>(py) {
+                    error.write_unraisable(py, Some(progress.bind(py)));
+                }
             }
         });
     }

@@ -228,7 +228,7 @@ pub(super) fn refresh(
 }
 
 /// Whether so many changes call for a new base.
-fn is_worn(base: &Snapshot, delta: &Delta) -> bool {
+pub(super) fn is_worn(base: &Snapshot, delta: &Delta) -> bool {
     wear::is_worn(base.rows() as u64, delta.tail_rows() + delta.gone())
 }
 

@@ -4,6 +4,7 @@ pub mod api;
 mod build;
 mod compare;
 mod inspect;
+pub mod live;
 mod rows;
 mod scope;
 mod search;

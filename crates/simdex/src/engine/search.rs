@@ -25,22 +25,24 @@ use crate::store::Id;
 use crate::store::blob;
 use crate::store::database::{Database, ReadTransaction};
 use crate::store::source::{FoundRow, Relation, Source, Stored};
+use crate::types::Metric;
 
 /// A tail beyond this many bytes of vectors is not written by a search: that is for `refresh`.
 const MOST_LEARNED: u64 = 64 << 20;
 
 /// A generation, brought up to the rows as they are now.
-struct View {
-    generation: Generation,
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) generation: Generation,
     /// What to search beside the base.
-    delta: Delta,
+    pub(super) delta: Delta,
     /// Set when the rows had to be compared.
-    diff: Option<Census>,
+    pub(super) diff: Option<Census>,
 }
 
 impl View {
     /// Rows that can't be searched.
-    fn skipped(&self) -> Skipped {
+    pub(super) fn skipped(&self) -> Skipped {
         self.diff.as_ref().map_or(self.generation.manifest.skipped, Census::skipped)
     }
 }
@@ -71,7 +73,7 @@ impl Engine {
         };
         let matches = search.describe(rows, request.content, &mut notices)?;
         read.confirm()?;
-        if let (Some(view), Some((_, folder))) = (view, &scope.index) {
+        if let (Some(view), Some((_, folder))) = (&view, &scope.index) {
             keep(view, folder, &read);
         }
         Ok(Answer { matches, metric: scope.metric, plan, notices })
@@ -92,7 +94,7 @@ impl Engine {
     }
 
     /// Opens the index of a scope. A damaged one is rebuilt if it can be; `None`: scan instead.
-    fn generation(
+    pub(super) fn generation(
         &self,
         scope: &Scope,
         database: &Database,
@@ -133,6 +135,23 @@ impl Engine {
     }
 }
 
+/// Brings a generation up to date: by the files' identity if that proves that nothing changed, else
+/// by comparing all rows. `None`: they are of another size now.
+pub(super) fn view(
+    generation: Generation,
+    rows: &Rows<'_>,
+    metric: Metric,
+    observer: &dyn Observer,
+) -> Result<Option<View>> {
+    let seen = generation.manifest.seen.as_ref();
+    if seen.is_some() && seen == rows.transaction().identity() {
+        let delta = generation.delta.clone();
+        return Ok(Some(View { generation, delta, diff: None }));
+    }
+    let (delta, census) = rows.diff(&generation.base, metric, observer)?;
+    Ok(delta.map(|delta| View { generation, delta, diff: Some(census) }))
+}
+
 /// A search within one transaction.
 struct Search<'a> {
     scope: &'a Scope,
@@ -166,23 +185,12 @@ impl<'a> Search<'a> {
         Ok(Self { scope, rows, query, filter, k })
     }
 
-    /// Brings a generation up to date: by the files' identity if that proves that nothing changed,
-    /// else by comparing all rows. `None`: scan, because the rows are of another size now, or because
-    /// one of several collections is searched and not all rows are of one size: the size of the
-    /// collection may be another than the index's.
+    /// The generation as the rows are now. `None`: scan, because the rows are of another size now, or
+    /// because one of several collections is searched and not all rows are of one size: the size of
+    /// the collection may be another than the index's.
     fn view(&self, generation: Generation, observer: &dyn Observer) -> Result<Option<View>> {
-        let view = self.current(generation, observer)?;
+        let view = view(generation, &self.rows, self.scope.metric, observer)?;
         Ok(view.filter(|view| self.scope.only.is_none() || view.skipped().other_size == 0))
-    }
-
-    fn current(&self, generation: Generation, observer: &dyn Observer) -> Result<Option<View>> {
-        let seen = generation.manifest.seen.as_ref();
-        if seen.is_some() && seen == self.rows.transaction().identity() {
-            let delta = generation.delta.clone();
-            return Ok(Some(View { generation, delta, diff: None }));
-        }
-        let (delta, census) = self.rows.diff(&generation.base, self.scope.metric, observer)?;
-        Ok(delta.map(|delta| View { generation, delta, diff: Some(census) }))
     }
 
     fn through(
@@ -401,7 +409,7 @@ fn allowed_keys(
 
 /// Keeps what a search had to find out, so that the next one is instant. Best effort: another
 /// process may be at it, and the place may be read-only.
-fn keep(view: View, folder: &IndexFolder, read: &ReadTransaction<'_>) {
+pub(super) fn keep(view: &View, folder: &IndexFolder, read: &ReadTransaction<'_>) {
     let View { generation, delta, diff } = view;
     let vectors = delta.tail_rows() * generation.base.dim() as u64 * 4;
     let learned = match (diff, read.settled_identity()) {
@@ -416,10 +424,10 @@ fn keep(view: View, folder: &IndexFolder, read: &ReadTransaction<'_>) {
         return;
     }
     let kept = match learned {
-        Some((census, seen)) => record(&locked, &generation, &delta, &census.skipped(), Some(seen)),
+        Some((census, seen)) => record(&locked, generation, delta, &census.skipped(), Some(seen)),
         None => {
             let Manifest { skipped, ref seen, .. } = generation.manifest;
-            record(&locked, &generation, &generation.delta, &skipped, seen.clone())
+            record(&locked, generation, &generation.delta, &skipped, seen.clone())
         }
     };
     if let Err(error) = kept {

@@ -3,6 +3,7 @@
 
 use std::arch::x86_64::*;
 
+use super::faiss;
 use super::lanes::{self, Lanes, Product, SquaredDifference};
 
 /// Proof that the machine has AVX-512 F, BW, DQ and VL.
@@ -54,6 +55,17 @@ impl Avx512 {
         // SAFETY: `self` proves that the features exist.
         unsafe { squared_l2_rows(self, query, rows, out) }
     }
+
+    /// See [`super::Kernels::squared_l2_of_faiss`].
+    pub fn squared_l2_of_faiss(self, a: &[f32], b: &[f32]) -> f32 {
+        // SAFETY: `self` proves that the features exist.
+        unsafe { squared_l2_of_faiss(a, b) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn squared_l2_of_faiss(a: &[f32], b: &[f32]) -> f32 {
+    faiss::wide(a, b)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]

@@ -23,6 +23,7 @@ pub mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_codes;
 pub mod codes;
+mod faiss;
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;

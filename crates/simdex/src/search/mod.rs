@@ -1,5 +1,6 @@
 //! From a query to the k closest rows: exact scores, ranking, merging.
 
+pub mod closest;
 pub mod filter;
 pub mod merge;
 pub mod query;

@@ -1,6 +1,7 @@
 //! A query vector, prepared once for a metric.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::Kernels;
 use crate::search::score::root;
 use crate::types::Metric;
 
@@ -66,6 +67,17 @@ impl Query {
     /// The values rounded to float32.
     pub fn rounded(&self) -> &[f32] {
         &self.rounded
+    }
+
+    /// Squared L2 distance with the digits of faiss (see [`Kernels::squared_l2_of_faiss`]), widened;
+    /// in float64 where float32 overflows. O(dim).
+    pub fn distance_of_faiss(&self, kernels: Kernels, row: &[f32]) -> f64 {
+        let distance = kernels.squared_l2_of_faiss(&self.rounded, row);
+        if distance.is_finite() {
+            return f64::from(distance);
+        }
+        let differences = self.exact.iter().zip(row).map(|(q, &x)| f64::from(x) - q);
+        differences.map(|difference| difference * difference).sum()
     }
 
     /// Euclidean length, in float64.

@@ -29,7 +29,7 @@ pub trait Connect: Debug + Send + Sync {
 }
 
 /// A connection that only reads.
-pub trait Connection: Debug {
+pub trait Connection: Debug + Send {
     /// Whether the file was opened under the promise that nobody writes: no lock is held then.
     fn is_immutable(&self) -> bool;
 

@@ -101,6 +101,23 @@ impl ReadTransaction<'_> {
         self.identity.as_ref()
     }
 
+    /// A number that SQLite changes whenever anybody else commits a change to the database, by this
+    /// connection's own count. `None`: the database is read as immutable, where it proves nothing.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn data_version(&self) -> Result<Option<i64>> {
+        if self.database.connection.is_immutable() {
+            return Ok(None);
+        }
+        let mut version = None;
+        self.each("PRAGMA data_version", &[], &Silent, |row| {
+            version = Some(integer(row, 0));
+            Ok(())
+        })?;
+        Ok(version)
+    }
+
     /// Runs `sql`, which must be one SELECT, and hands each row to `visit`.
     ///
     /// # Errors

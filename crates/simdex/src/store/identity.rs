@@ -120,6 +120,11 @@ impl DatabaseIdentity {
         Ok(Some(Self { main, wal }))
     }
 
+    /// Whether both are of the very same database file, whatever is in it.
+    pub fn is_of_same_file(&self, other: &Self) -> bool {
+        (self.main.device, self.main.inode) == (other.main.device, other.main.inode)
+    }
+
     /// Whether both files had been left alone for [`QUIET`] at `now`.
     pub fn is_settled(&self, now: SystemTime) -> bool {
         self.main.is_settled(QUIET, now)

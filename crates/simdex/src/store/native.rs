@@ -157,7 +157,7 @@ fn only_reads(context: AuthContext<'_>) -> Authorization {
         | AuthAction::Recursive
         // Begun and ended by this module alone: `each` takes only statements that return rows.
         | AuthAction::Transaction { .. }
-        | AuthAction::Pragma { pragma_name: "table_info", .. } => Authorization::Allow,
+        | AuthAction::Pragma { pragma_name: "table_info" | "data_version", .. } => Authorization::Allow,
         AuthAction::Function { function_name } if function_name != "load_extension" => {
             Authorization::Allow
         }

@@ -1,0 +1,205 @@
+"""One configured table and its index."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from datasette.utils.sqlite import sqlite3
+
+from simdex import _native
+from simdex._connect import Connector
+from simdex.datasette_plugin.config import Entry
+
+if TYPE_CHECKING:
+    from simdex.datasette_plugin.registry import Registry
+
+
+class Query(NamedTuple):
+    """A search, arguments checked."""
+
+    vector: bytes
+    k: int
+    #: `faiss`, a metric, or `None` for the index's own.
+    scoring: str | None
+    only: list[Any] | None = None
+    without: list[Any] = []  # noqa: RUF012
+
+
+class Found(NamedTuple):
+    ids: list[Any]
+    scores: list[float]
+
+
+class Table:
+    """Searches a table through its index, which is built in the background."""
+
+    def __init__(self, entry: Entry, index_dir: Path | None, registry: Registry) -> None:
+        self.entry = entry
+        self.key = (entry.database.lower(), entry.table.lower())
+        self._index_dir = index_dir
+        self._registry = registry
+        self._lock = threading.Lock()
+        self._opened: Opened | None = None
+        self._working = threading.Event()
+        #: Result of the last comparison of kinds, for the dashboard.
+        self.comparison: dict[str, Any] | None = None
+
+    def database(self) -> Any | None:
+        return self._registry.database(self.entry.database)
+
+    def is_file(self) -> bool:
+        """Whether the rows are in a file; databases in memory have no index."""
+        database = self.database()
+        return database is not None and bool(database.path)
+
+    @property
+    def is_working(self) -> bool:
+        """Whether a build or refresh runs."""
+        return self._working.is_set()
+
+    def open(self) -> Opened:
+        """The index, defined if need be. Raises `SimdexError`."""
+        database = self.database()
+        if database is None or not database.path:
+            raise _native.NotFoundError(f"there is no database file `{self.entry.database}`")
+        with self._lock:
+            if self._opened is None or self._opened.path != database.path:
+                self._opened = Opened.of(database.path, self._index_dir, self.entry)
+            return self._opened
+
+    def search(self, query: Query, alive: Callable[[], None]) -> Found:
+        """The rows closest to a vector as they are now. Raises `SimdexError`."""
+        opened = self.open()
+        try:
+            ids, scores, is_built, is_worn = opened.live.search(*query, alive)
+        except _native.NotFoundError:
+            # Somebody may have dropped the definition; if not, the error comes again.
+            with self._lock:
+                self._opened = None
+            ids, scores, is_built, is_worn = self.open().live.search(*query, alive)
+        except sqlite3.OperationalError:
+            # Time is up. The next search is faster if somebody else reads the rows meanwhile.
+            self.prepare_in_background()
+            raise
+        if not is_built or is_worn:
+            self.prepare_in_background()
+        return Found(ids, scores)
+
+    def prepare_in_background(self) -> None:
+        """Builds what isn't built, and takes in what has changed."""
+        self.work_in_background("building", lambda opened: opened.native.refresh)
+
+    def rebuild_in_background(self) -> None:
+        self.work_in_background("building", lambda opened: opened.native.build)
+
+    def work_in_background(self, what: str, choose: Callable[[Opened], Callable[..., Any]]) -> None:
+        with self._lock:
+            if self._working.is_set():
+                return
+            self._working.set()
+        arguments = (what, choose)
+        threading.Thread(target=self._work, args=arguments, name="simdex", daemon=False).start()
+
+    def _work(self, what: str, choose: Callable[[Opened], Callable[..., Any]]) -> None:
+        try:
+            opened = self.open()
+            choose(opened)(self.entry.index, _until_exit)
+            opened.live.forget()
+            opened.live.rows()
+        except (Exception, KeyboardInterrupt) as error:
+            if threading.main_thread().is_alive():
+                self._registry.failed(what, self.entry.database, error)
+        finally:
+            self._working.clear()
+
+
+class Opened(NamedTuple):
+    """An index in use."""
+
+    path: str
+    native: Any
+    live: Any
+
+    @classmethod
+    def of(cls, path: str, index_dir: Path | None, entry: Entry) -> Opened:
+        native = _native.Database(Path(path), index_dir, Connector(sqlite3))
+        _define(native, entry)
+        return cls(path, native, _native.Live(native, entry.index))
+
+
+def _define(native: Any, entry: Entry) -> None:
+    """Defines the index; one of the same name for other columns is replaced."""
+    try:
+        if _is_as_wanted(native.index(entry.index), entry):
+            return
+        native.drop_index(entry.index)
+    except _native.NotFoundError:
+        pass
+    native.define(
+        {
+            "name": entry.index,
+            "collections": [],
+            "tables": [(entry.table, entry.id, entry.embedding, entry.where)],
+            "kind": entry.kind,
+            "metric": entry.metric,
+            "options": {},
+            "default": False,
+            "allow_models": False,
+        }
+    )
+
+
+def _is_as_wanted(info: dict[str, Any], entry: Entry) -> bool:
+    if len(info["sources"]) != 1:
+        return False
+    (source,) = info["sources"]
+    id_column, embedding = source["columns"] or ("", "")
+    return (
+        source["store"] == "table"
+        and source["name"] == entry.table
+        and source["filter"] == entry.where
+        and info["metric"] == entry.metric
+        and entry.kind in (None, info["kind"])
+        and (entry.id is None or entry.id.lower() == id_column.lower())
+        and (entry.embedding is None or entry.embedding.lower() == embedding.lower())
+    )
+
+
+def _until_exit(stage: str, done: int, total: int | None) -> None:
+    """Stops a build that the process would otherwise wait for at its end."""
+    if not threading.main_thread().is_alive():
+        raise SystemExit
+
+
+def scan(connection: Any, schema: str, entry: Entry, query: Query) -> Found:
+    """Compares a vector with every row that a connection reads; for databases in memory."""
+    table = f"{_quote(schema)}.{_quote(entry.table)}"
+    columns = f"{_quote(entry.table)}.{_quote(entry.id or 'id')}"
+    columns += f", {_quote(entry.table)}.{_quote(entry.embedding or 'embedding')}"
+    sql = f"SELECT {columns} FROM {table} WHERE (\n{entry.where or '1'}\n)"
+    scoring = query.scoring or entry.metric
+    prepared = (query.vector, query.k, scoring)
+    nearest = _native.Aggregate(lambda *_: prepared, Found, lambda error: None)
+    sizes: Counter[int] = Counter()
+    for row in connection.execute(sql):
+        id, embedding = row[0], row[1]
+        if isinstance(embedding, bytes) and embedding and len(embedding) % 4 == 0:
+            sizes[len(embedding)] += 1
+        if (query.only is None or id in query.only) and id not in query.without:
+            nearest.step(id, embedding, query.vector, query.k)
+    if sizes:
+        size = max(sizes, key=lambda size: (sizes[size], size))
+        if size != len(query.vector):
+            raise _native.InvalidError(
+                f"the query has {len(query.vector) // 4} dimensions, "
+                f"the rows of `{entry.table}` have {size // 4}"
+            )
+    return nearest.finalize() or Found([], [])
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

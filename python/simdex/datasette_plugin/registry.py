@@ -8,6 +8,8 @@ from collections import deque
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
+from datasette.utils import tilde_decode
+
 from simdex.datasette_plugin import config
 from simdex.datasette_plugin.table import Table
 
@@ -57,6 +59,13 @@ class Registry:
             return databases[name]
         same = [found for known, found in databases.items() if known.lower() == name.lower()]
         return same[0] if len(same) == 1 else None
+
+    def database_of_route(self, route: str) -> Any | None:
+        """Datasette's database with this name in addresses."""
+        try:
+            return self.datasette.get_database(route=tilde_decode(route))
+        except KeyError:
+            return None
 
     def find(self, database: str, table: str, metric: str | None) -> Table | None:
         """The table as configured; with several indexes the one with this metric, if there is one."""

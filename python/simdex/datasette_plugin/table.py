@@ -44,7 +44,8 @@ class Table:
         self._registry = registry
         self._lock = threading.Lock()
         self._opened: Opened | None = None
-        self._working = threading.Event()
+        #: What is done in the background at the moment, for the dashboard.
+        self.working_on: str | None = None
         #: Result of the last comparison of kinds, for the dashboard.
         self.comparison: dict[str, Any] | None = None
 
@@ -59,7 +60,7 @@ class Table:
     @property
     def is_working(self) -> bool:
         """Whether a build or refresh runs."""
-        return self._working.is_set()
+        return self.working_on is not None
 
     def open(self) -> Opened:
         """The index, defined if need be. Raises `SimdexError`."""
@@ -96,11 +97,23 @@ class Table:
     def rebuild_in_background(self) -> None:
         self.work_in_background("building", lambda opened: opened.native.build)
 
+    def compare_in_background(self) -> None:
+        """Measures every kind on the rows themselves."""
+        self.work_in_background("comparing", lambda opened: self._compare)
+
+    def _compare(self, name: str, progress: Callable[..., None]) -> None:
+        native = self.open().native
+        own = native.index(name)["kind"]
+        tries: list[tuple[str, dict[str, str]]]
+        tries = [(kind, {}) for kind in ("flat", "graph") if kind != own]
+        contest = {"name": name, "tries": tries, "k": 10, "queries": None, "threads": None}
+        self.comparison = native.compare(contest, progress)
+
     def work_in_background(self, what: str, choose: Callable[[Opened], Callable[..., Any]]) -> None:
         with self._lock:
-            if self._working.is_set():
+            if self.working_on is not None:
                 return
-            self._working.set()
+            self.working_on = what
         arguments = (what, choose)
         threading.Thread(target=self._work, args=arguments, name="simdex", daemon=False).start()
 
@@ -114,7 +127,7 @@ class Table:
             if threading.main_thread().is_alive():
                 self._registry.failed(what, self.entry.database, error)
         finally:
-            self._working.clear()
+            self.working_on = None
 
 
 class Opened(NamedTuple):
@@ -177,10 +190,7 @@ def _until_exit(stage: str, done: int, total: int | None) -> None:
 
 def scan(connection: Any, schema: str, entry: Entry, query: Query) -> Found:
     """Compares a vector with every row that a connection reads; for databases in memory."""
-    table = f"{_quote(schema)}.{_quote(entry.table)}"
-    columns = f"{_quote(entry.table)}.{_quote(entry.id or 'id')}"
-    columns += f", {_quote(entry.table)}.{_quote(entry.embedding or 'embedding')}"
-    sql = f"SELECT {columns} FROM {table} WHERE (\n{entry.where or '1'}\n)"
+    sql = id_and_embedding(entry, schema)
     scoring = query.scoring or entry.metric
     prepared = (query.vector, query.k, scoring)
     nearest = _native.Aggregate(lambda *_: prepared, Found, lambda error: None)
@@ -199,6 +209,15 @@ def scan(connection: Any, schema: str, entry: Entry, query: Query) -> Found:
                 f"the rows of `{entry.table}` have {size // 4}"
             )
     return nearest.finalize() or Found([], [])
+
+
+def id_and_embedding(entry: Entry, schema: str) -> str:
+    """The SQL that reads a table; conditions may follow."""
+    # With the table's name before it, a column that is missing is an error and not a text.
+    table = _quote(entry.table)
+    id, embedding = _quote(entry.id or "id"), _quote(entry.embedding or "embedding")
+    where = entry.where or "1"
+    return f"SELECT {table}.{id}, {table}.{embedding} FROM {_quote(schema)}.{table} WHERE (\n{where}\n)"
 
 
 def _quote(name: str) -> str:

@@ -24,12 +24,13 @@ const NAMES: [&str; 21] = [
     "kind.graph.header",
     "kind.graph.mean",
     "kind.graph.basis",
-    "kind.graph.records",
+    "kind.graph.heads",
     "kind.graph.edges",
     "kind.graph.entries",
     "kind.graph.starts",
     "kind.graph.rows",
     "other",
+    "kind.graph.tails",
 ];
 
 /// A segment with the sections of a recipe: number of the name (1 byte), length (2), bytes; and so

@@ -1,17 +1,19 @@
 //! Recall against speed of the `graph` kind, on vectors in `.npy` files.
 //!
-//! `graph_bench PREFIX [SETTING=VALUE …] [widths=10,20,…] [metric=l2] [threads=2]` reads
+//! `graph_bench PREFIX [SETTING=VALUE …] [sweep=margin] [values=0.1,0.2,…] [metric=l2] [threads=2] [keep=FOLDER]` reads
 //! `PREFIX-base.npy`, `PREFIX-q.npy` (float32, row-major) and `PREFIX-gt.npy` (int32: the exact
-//! nearest rows, nearest first), and searches with one thread.
+//! nearest rows, nearest first), and searches with one thread. `keep` writes what was built to a
+//! folder, or takes it from there.
 #![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::path::Path;
 use std::time::Instant;
 
 use simdex::Metric;
-use simdex::index::kind;
-use simdex::matrix::Matrix;
+use simdex::index::{Sections, kind};
+use simdex::matrix::{Matrix, Slab};
 use simdex::observe::Silent;
 use simdex::search::query::Query;
 
@@ -29,7 +31,13 @@ fn main() -> Result<()> {
     let metric: Metric = take("metric", "cosine").parse()?;
     let k: usize = take("k", "10").parse()?;
     let threads = take("threads", "2").parse()?;
-    let widths = take("widths", "10,15,20,25,30,35,40,50,60,80,100,120,150,200,250,300,400");
+    let rounds: usize = take("rounds", "3").parse()?;
+    let keep = take("keep", "");
+    let sweep = take("sweep", "margin");
+    let values = take(
+        "values",
+        "0.005,0.01,0.02,0.03,0.04,0.05,0.06,0.08,0.1,0.12,0.14,0.17,0.2,0.25,0.3,0.4",
+    );
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
 
     let (base, dim) = read(&format!("{prefix}-base.npy"))?;
@@ -49,7 +57,15 @@ fn main() -> Result<()> {
 
     let graph = kind("graph")?;
     let (start, start_busy) = (Instant::now(), busy_threads());
-    let sections = graph.build(&vectors, metric, &settings, &Silent)?;
+    let kept = kept(Path::new(&keep))?;
+    let sections = match kept.is_empty() {
+        true => graph.build(&vectors, metric, &settings, &Silent)?,
+        false => kept,
+    };
+    for (name, section) in sections.iter().filter(|_| !keep.is_empty()) {
+        std::fs::create_dir_all(&keep)?;
+        std::fs::write(Path::new(&keep).join(name), &section[..])?;
+    }
     let bytes: usize = sections.values().map(|section| section.len()).sum();
     let share = bytes as f64 / (base.len() * 4) as f64;
     let (wall, busy_build) = (start.elapsed().as_secs_f64(), busy_threads() - start_busy);
@@ -62,11 +78,11 @@ fn main() -> Result<()> {
         println!("{name}: {value}");
     }
     let mut curve = Vec::new();
-    for width in widths.split(',') {
-        settings.insert("width".into(), width.into());
+    for value in values.split(',') {
+        settings.insert(sweep.clone(), value.into());
         let index = graph.open(vectors.clone(), metric, &settings, &sections)?;
         let (mut best, mut found) = (f64::MAX, Vec::new());
-        for _ in 0..3 {
+        for _ in 0..rounds {
             let start = busy();
             found = index.candidates_batch(&queries, k, None, &Silent)?;
             best = best.min(busy() - start);
@@ -80,7 +96,10 @@ fn main() -> Result<()> {
             .sum();
         let recall = hits as f64 / (found.len() * k) as f64;
         curve.push((recall, queries.len() as f64 / best));
-        println!("width {width:>4}  recall {recall:.4}  {:>8.0} q/s", queries.len() as f64 / best);
+        println!(
+            "{sweep} {value:>5}  recall {recall:.4}  {:>8.0} q/s",
+            queries.len() as f64 / best
+        );
         if recall > 0.9955 {
             break;
         }
@@ -95,6 +114,17 @@ fn main() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The sections in a folder; none where there is no folder.
+fn kept(folder: &Path) -> Result<Sections> {
+    let mut sections = Sections::new();
+    for file in std::fs::read_dir(folder).into_iter().flatten() {
+        let file = file?;
+        let bytes = Slab::from_slice(&std::fs::read(file.path())?);
+        sections.insert(file.file_name().to_string_lossy().into_owned(), bytes);
+    }
+    Ok(sections)
 }
 
 /// The data of a `.npy` file and the length of its rows.

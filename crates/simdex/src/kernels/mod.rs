@@ -14,6 +14,22 @@
 //! The last term is gradual underflow. Instruction sets differ in the last bits of a sum, within
 //! these bounds; the bounds, not the bits, are the contract.
 
+/// Evaluates an expression with the instruction set of `$kernels` bound to a name, so that a whole
+/// loop is compiled for it.
+macro_rules! dispatch {
+    ($kernels:expr, $isa:ident => $body:expr) => {
+        match $kernels {
+            #[cfg(target_arch = "x86_64")]
+            Kernels::Avx512($isa) => $body,
+            #[cfg(target_arch = "x86_64")]
+            Kernels::Avx2($isa) => $body,
+            #[cfg(target_arch = "aarch64")]
+            Kernels::Neon($isa) => $body,
+            Kernels::Scalar($isa) => $body,
+        }
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -53,22 +69,6 @@ pub enum Kernels {
     Neon(neon::Neon),
     /// Plain Rust.
     Scalar(scalar::Scalar),
-}
-
-/// Evaluates an expression with the instruction set of `$kernels` bound to a name, so that a whole
-/// loop is compiled for it.
-macro_rules! dispatch {
-    ($kernels:expr, $isa:ident => $body:expr) => {
-        match $kernels {
-            #[cfg(target_arch = "x86_64")]
-            Kernels::Avx512($isa) => $body,
-            #[cfg(target_arch = "x86_64")]
-            Kernels::Avx2($isa) => $body,
-            #[cfg(target_arch = "aarch64")]
-            Kernels::Neon($isa) => $body,
-            Kernels::Scalar($isa) => $body,
-        }
-    };
 }
 
 impl Kernels {

@@ -1,107 +1,212 @@
-//! [`Nibbles`] with AVX-512 (no VNNI needed) and AVX2.
+//! [`Nibbles`] with AVX-512, with and without VNNI, and AVX2.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
 
-use super::super::{avx2::Avx2, avx512::Avx512};
-use super::{BLOCK_BYTES, BLOCK_DIMS, GROUP, Nibbles};
+use super::super::avx2::Avx2;
+use super::super::avx512::{Avx512, Vnni};
+use super::{Aim, BLOCK_DIMS, Codes, GROUP, Line, Near, Nibbles, refine, sift};
 
-impl Nibbles for Avx512 {
-    #[inline]
-    fn dots(self, codes: [&[u8]; GROUP], query: &[i8]) -> [i32; GROUP] {
-        // SAFETY: `self` proves that the features exist.
-        unsafe { dots_512(codes, query) }
-    }
+/// Implements the functions that are compiled for an instruction set as a whole.
+macro_rules! compiled {
+    ($features:literal) => {
+        fn sift(self, heads: Codes, numbers: &[u32], query: &Aim, bound: f32, near: &mut Near) {
+            #[target_feature(enable = $features)]
+            fn compiled<N: Nibbles>(
+                isa: N,
+                heads: Codes,
+                numbers: &[u32],
+                query: &Aim,
+                bound: f32,
+                near: &mut Near,
+            ) {
+                sift(isa, heads, numbers, query, bound, near);
+            }
+            // SAFETY: `self` proves that the features exist.
+            unsafe { compiled(self, heads, numbers, query, bound, near) }
+        }
+
+        fn refine(self, heads: Codes, tails: Codes, query: &Aim, near: &mut Near) {
+            #[target_feature(enable = $features)]
+            fn compiled<N: Nibbles>(
+                isa: N,
+                heads: Codes,
+                tails: Codes,
+                query: &Aim,
+                near: &mut Near,
+            ) {
+                refine(isa, heads, tails, query, near);
+            }
+            // SAFETY: `self` proves that the features exist.
+            unsafe { compiled(self, heads, tails, query, near) }
+        }
+    };
 }
 
-impl Nibbles for Avx2 {
-    #[inline]
-    fn dots(self, codes: [&[u8]; GROUP], query: &[i8]) -> [i32; GROUP] {
-        // SAFETY: `self` proves that the features exist.
-        unsafe { dots_256(codes, query) }
-    }
+/// The low and the high nibbles of a line, as bytes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn nibbles_512(line: &Line) -> (__m512i, __m512i) {
+    let nibble = _mm512_set1_epi8(15);
+    // SAFETY: a line has 64 bytes.
+    let line = unsafe { _mm512_loadu_si512(line.as_ptr().cast()) };
+    (_mm512_and_si512(line, nibble), _mm512_and_si512(_mm512_srli_epi16::<4>(line), nibble))
 }
-
-/// Blocks whose 16-bit sums fit: two additions a block, eight a lane.
-const BLOCKS_A_SUM: usize = 4;
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn dots_512(codes: [&[u8]; GROUP], query: &[i8]) -> [i32; GROUP] {
-    let blocks = query.len() / BLOCK_DIMS;
-    let codes = codes.map(|code| &code[..blocks * BLOCK_BYTES]);
-    let nibble = _mm512_set1_epi8(15);
-    let mut wide = [_mm512_setzero_si512(); GROUP];
-    let mut from = 0;
-    while from < blocks {
-        let to = blocks.min(from + BLOCKS_A_SUM);
-        let mut narrow = [_mm512_setzero_si512(); GROUP];
-        for block in from..to {
-            let query = &query[block * BLOCK_DIMS..][..BLOCK_DIMS];
-            // SAFETY: the slice has 128 bytes.
-            let (low, high) = unsafe {
-                let at = query.as_ptr();
-                (_mm512_loadu_si512(at.cast()), _mm512_loadu_si512(at.add(64).cast()))
-            };
-            for (sum, code) in narrow.iter_mut().zip(codes) {
-                let code = &code[block * BLOCK_BYTES..][..BLOCK_BYTES];
-                // SAFETY: the slice has 64 bytes.
-                let code = unsafe { _mm512_loadu_si512(code.as_ptr().cast()) };
-                let first = _mm512_and_si512(code, nibble);
-                let second = _mm512_and_si512(_mm512_srli_epi16::<4>(code), nibble);
-                let pairs = _mm512_add_epi16(
-                    _mm512_maddubs_epi16(first, low),
-                    _mm512_maddubs_epi16(second, high),
-                );
-                *sum = _mm512_add_epi16(*sum, pairs);
-            }
-        }
-        let ones = _mm512_set1_epi16(1);
-        for (wide, narrow) in wide.iter_mut().zip(narrow) {
-            *wide = _mm512_add_epi32(*wide, _mm512_madd_epi16(narrow, ones));
-        }
-        from = to;
+fn hold_512(query: &[i8; BLOCK_DIMS]) -> (__m512i, __m512i) {
+    let at = query.as_ptr();
+    // SAFETY: the query has 128 bytes.
+    unsafe { (_mm512_loadu_si512(at.cast()), _mm512_loadu_si512(at.add(64).cast())) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn lines_512(lines: [&Line; GROUP], (low, high): (__m512i, __m512i)) -> [i32; GROUP] {
+    let mut sums = [_mm256_setzero_si256(); GROUP];
+    for (sum, line) in sums.iter_mut().zip(lines) {
+        let (first, second) = nibbles_512(line);
+        let pairs =
+            _mm512_add_epi16(_mm512_maddubs_epi16(first, low), _mm512_maddubs_epi16(second, high));
+        *sum = halves(_mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
     }
-    sums_of_lanes(wide.map(|sum| {
-        _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64::<1>(sum))
-    }))
+    sums_of_lanes(sums)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn lines_vnni(lines: [&Line; GROUP], (low, high): (__m512i, __m512i)) -> [i32; GROUP] {
+    let mut sums = [_mm256_setzero_si256(); GROUP];
+    for (sum, line) in sums.iter_mut().zip(lines) {
+        let (first, second) = nibbles_512(line);
+        let words = _mm512_dpbusd_epi32(_mm512_setzero_si512(), first, low);
+        *sum = halves(_mm512_dpbusd_epi32(words, second, high));
+    }
+    sums_of_lanes(sums)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn halves(sum: __m512i) -> __m256i {
+    _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64::<1>(sum))
+}
+
+impl Nibbles for Avx512 {
+    type Held = (__m512i, __m512i);
+
+    #[inline(always)]
+    fn hold(self, query: &[i8; BLOCK_DIMS]) -> Self::Held {
+        // SAFETY: `self` proves that the features exist.
+        unsafe { hold_512(query) }
+    }
+
+    #[inline(always)]
+    fn lines(self, lines: [&Line; GROUP], query: Self::Held) -> [i32; GROUP] {
+        // SAFETY: `self` proves that the features exist.
+        unsafe { lines_512(lines, query) }
+    }
+
+    #[inline]
+    fn sift(self, heads: Codes, numbers: &[u32], query: &Aim, bound: f32, near: &mut Near) {
+        match self.vnni {
+            Some(vnni) => Nibbles::sift((self, vnni), heads, numbers, query, bound, near),
+            None => Nibbles::sift(WithoutVnni(self), heads, numbers, query, bound, near),
+        }
+    }
+
+    #[inline]
+    fn refine(self, heads: Codes, tails: Codes, query: &Aim, near: &mut Near) {
+        match self.vnni {
+            Some(vnni) => Nibbles::refine((self, vnni), heads, tails, query, near),
+            None => Nibbles::refine(WithoutVnni(self), heads, tails, query, near),
+        }
+    }
+}
+
+/// AVX-512 as on Skylake-SP.
+#[derive(Clone, Copy)]
+struct WithoutVnni(Avx512);
+
+impl Nibbles for WithoutVnni {
+    type Held = (__m512i, __m512i);
+
+    #[inline(always)]
+    fn hold(self, query: &[i8; BLOCK_DIMS]) -> Self::Held {
+        self.0.hold(query)
+    }
+
+    #[inline(always)]
+    fn lines(self, lines: [&Line; GROUP], query: Self::Held) -> [i32; GROUP] {
+        self.0.lines(lines, query)
+    }
+
+    compiled!("avx512f,avx512bw,avx512dq,avx512vl");
+}
+
+impl Nibbles for (Avx512, Vnni) {
+    type Held = (__m512i, __m512i);
+
+    #[inline(always)]
+    fn hold(self, query: &[i8; BLOCK_DIMS]) -> Self::Held {
+        self.0.hold(query)
+    }
+
+    #[inline(always)]
+    fn lines(self, lines: [&Line; GROUP], query: Self::Held) -> [i32; GROUP] {
+        // SAFETY: `self` proves that the features exist.
+        unsafe { lines_vnni(lines, query) }
+    }
+
+    compiled!("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni");
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn dots_256(codes: [&[u8]; GROUP], query: &[i8]) -> [i32; GROUP] {
-    let blocks = query.len() / BLOCK_DIMS;
-    let codes = codes.map(|code| &code[..blocks * BLOCK_BYTES]);
+fn hold_256(query: &[i8; BLOCK_DIMS]) -> [__m256i; 4] {
+    // SAFETY: the query has 128 bytes.
+    [0, 32, 64, 96].map(|at| unsafe { _mm256_loadu_si256(query.as_ptr().add(at).cast()) })
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn lines_256(lines: [&Line; GROUP], query: [__m256i; 4]) -> [i32; GROUP] {
     let nibble = _mm256_set1_epi8(15);
-    let ones = _mm256_set1_epi16(1);
-    let mut wide = [_mm256_setzero_si256(); GROUP];
-    for block in 0..blocks {
-        let mut narrow = [_mm256_setzero_si256(); GROUP];
-        for half in [0, 32] {
-            let query = &query[block * BLOCK_DIMS..][..BLOCK_DIMS];
-            // SAFETY: the slice has 128 bytes and `half` is at most 32.
-            let (low, high) = unsafe {
-                let at = query.as_ptr().add(half);
-                (_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(64).cast()))
-            };
-            for (sum, code) in narrow.iter_mut().zip(codes) {
-                let code = &code[block * BLOCK_BYTES..][..BLOCK_BYTES];
-                // SAFETY: the slice has 64 bytes and `half` is at most 32.
-                let code = unsafe { _mm256_loadu_si256(code.as_ptr().add(half).cast()) };
-                let first = _mm256_and_si256(code, nibble);
-                let second = _mm256_and_si256(_mm256_srli_epi16::<4>(code), nibble);
-                let pairs = _mm256_add_epi16(
-                    _mm256_maddubs_epi16(first, low),
-                    _mm256_maddubs_epi16(second, high),
-                );
-                *sum = _mm256_add_epi16(*sum, pairs);
-            }
+    let mut sums = [_mm256_setzero_si256(); GROUP];
+    for (sum, line) in sums.iter_mut().zip(lines) {
+        let mut narrow = _mm256_setzero_si256();
+        for half in 0..2 {
+            // SAFETY: a line has 64 bytes.
+            let code = unsafe { _mm256_loadu_si256(line.as_ptr().add(32 * half).cast()) };
+            let first = _mm256_and_si256(code, nibble);
+            let second = _mm256_and_si256(_mm256_srli_epi16::<4>(code), nibble);
+            let pairs = _mm256_add_epi16(
+                _mm256_maddubs_epi16(first, query[half]),
+                _mm256_maddubs_epi16(second, query[2 + half]),
+            );
+            narrow = _mm256_add_epi16(narrow, pairs);
         }
-        for (wide, narrow) in wide.iter_mut().zip(narrow) {
-            *wide = _mm256_add_epi32(*wide, _mm256_madd_epi16(narrow, ones));
-        }
+        *sum = _mm256_madd_epi16(narrow, _mm256_set1_epi16(1));
     }
-    sums_of_lanes(wide)
+    sums_of_lanes(sums)
+}
+
+impl Nibbles for Avx2 {
+    type Held = [__m256i; 4];
+
+    #[inline(always)]
+    fn hold(self, query: &[i8; BLOCK_DIMS]) -> Self::Held {
+        // SAFETY: `self` proves that the features exist.
+        unsafe { hold_256(query) }
+    }
+
+    #[inline(always)]
+    fn lines(self, lines: [&Line; GROUP], query: Self::Held) -> [i32; GROUP] {
+        // SAFETY: `self` proves that the features exist.
+        unsafe { lines_256(lines, query) }
+    }
+
+    compiled!("avx2");
 }
 
 /// The sum of the eight lanes of each register.

@@ -6,7 +6,8 @@ use crate::error::Result;
 use crate::kernels::Kernels;
 use crate::observe::Observer;
 
-use super::codes::Coder;
+use super::codes::{Coder, Records};
+use super::pool::Stop;
 use super::prune::{Candidate, Pruning, sort};
 use super::walk::{Field, NO_NODE, Walk};
 
@@ -27,7 +28,7 @@ pub(super) struct Points<'a> {
     pub(super) dim: usize,
     pub(super) order: &'a [u32],
     pub(super) coder: &'a Coder,
-    pub(super) records: &'a [u8],
+    pub(super) records: &'a Records,
 }
 
 impl<'a> Points<'a> {
@@ -45,6 +46,9 @@ impl<'a> Points<'a> {
         self.kernels.squared_l2(self.point(a), self.point(b))
     }
 }
+
+/// The reach of walks before it is measured: see [`super::codes::Target::reach`].
+pub(super) const REACH: f32 = 0.5;
 
 /// Lists of neighbours that grow: `degree` places a node, [`NO_NODE`] where unused.
 pub(super) struct Links {
@@ -79,8 +83,8 @@ impl Links {
         Field {
             kernels: points.kernels,
             nodes: points.nodes() as u32,
-            records: points.records,
-            record_bytes: points.coder.record_bytes(),
+            records: points.records.view(points.coder.shape()),
+            reach: REACH,
             edges: &self.edges,
             degree: self.degree,
         }
@@ -135,7 +139,7 @@ fn join(points: &Points, plan: &Plan, links: &mut Links, batch: std::ops::Range<
                 candidates.extend(others.map(|other| (points.between(node, other), other)));
             } else {
                 walk.aim(points.coder, points.point(node));
-                walk.run(&field, &[0], plan.width);
+                walk.run(&field, &[0], Stop::width(plan.width));
                 candidates.extend(
                     walk.pool.nodes().map(|(_, other)| (points.between(node, other), other)),
                 );

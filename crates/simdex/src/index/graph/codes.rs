@@ -1,7 +1,7 @@
 //! Four bits a value: the records that a walk reads, and the distances they estimate.
 
 use crate::kernels::Kernels;
-use crate::kernels::nibbles::{BLOCK_BYTES, BLOCK_DIMS, GROUP};
+use crate::kernels::nibbles::{Aim, BLOCK_BYTES, BLOCK_DIMS, Codes, FACTOR_BYTES, Factors};
 
 use super::basis::Basis;
 
@@ -16,9 +16,6 @@ const QUERY_TOP: f32 = 127.0;
 
 /// Points that gains are learnt from.
 const SAMPLE: usize = 1000;
-
-/// Bytes of the two factors: the end of the first block, where the query's levels are zero.
-const FACTOR_BYTES: usize = 8;
 
 /// Bytes of codes in the first block.
 const FIRST_BYTES: usize = BLOCK_BYTES - FACTOR_BYTES;
@@ -40,19 +37,89 @@ pub(super) struct Coder {
     kernels: Kernels,
     mean: Vec<f32>,
     basis: Basis,
+    shape: Shape,
     gains: Vec<f32>,
 }
 
-/// A query against codes: 8-bit levels and the terms that don't depend on the row.
+/// The share of the squared length that heads have, where there is enough.
+const HEAD_SHARE: f64 = 0.6;
+
+/// How a code is divided: its head says of most rows that they are too far, so that the tail,
+/// elsewhere in memory, need not be read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    /// Blocks of 64 bytes.
+    pub(super) head: usize,
+    pub(super) tail: usize,
+}
+
+impl Shape {
+    /// For codes of `kept` values, of which `head` blocks (but at least one, at most all) are the
+    /// head.
+    pub(super) fn new(kept: usize, head: usize) -> Self {
+        let blocks = 1 + kept.saturating_sub(FIRST_DIMS).div_ceil(OTHER_DIMS);
+        let head = head.clamp(1, blocks);
+        Self { head, tail: blocks - head }
+    }
+
+    fn blocks(self) -> usize {
+        self.head + self.tail
+    }
+
+    /// Bytes of a head.
+    pub(super) fn head_bytes(self) -> usize {
+        self.head * BLOCK_BYTES
+    }
+
+    /// Bytes of a tail; may be 0.
+    pub(super) fn tail_bytes(self) -> usize {
+        self.tail * BLOCK_BYTES
+    }
+}
+
+/// The codes of all nodes.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    pub(super) heads: Vec<u8>,
+    pub(super) tails: Vec<u8>,
+}
+
+/// [`Records`] as they are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RecordsView<'a> {
+    pub(super) heads: Codes<'a>,
+    pub(super) tails: Codes<'a>,
+}
+
+impl Records {
+    pub(super) fn view(&self, shape: Shape) -> RecordsView<'_> {
+        RecordsView::new(&self.heads, &self.tails, shape)
+    }
+}
+
+impl<'a> RecordsView<'a> {
+    pub(super) fn new(heads: &'a [u8], tails: &'a [u8], shape: Shape) -> Self {
+        Self {
+            heads: Codes { bytes: heads, stride: shape.head_bytes() },
+            tails: Codes { bytes: tails, stride: shape.tail_bytes() },
+        }
+    }
+}
+
+/// A query against codes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Target {
-    levels: Vec<i8>,
-    /// 2 · the value of one query level.
-    step: f32,
-    /// 7.5 · the sum of the levels, times the step; of the first block and of all.
-    offset: f32,
-    /// ‖q − mean‖².
-    norm: f32,
+    pub(super) aim: Aim,
+    /// Twice the length of what of q − mean is not in the head.
+    rest: f32,
+}
+
+impl Target {
+    /// Sets how much of the greatest possible inner product outside of the heads two points may
+    /// have, from 0 to 1.
+    pub(super) fn reach(&mut self, reach: f32) {
+        self.aim.rest = self.rest * reach;
+    }
 }
 
 /// Where a value's level is among the levels of whole blocks.
@@ -69,21 +136,19 @@ fn block(at: usize) -> usize {
     slot(at) / BLOCK_DIMS
 }
 
-/// Bytes of a record of `kept` values; a multiple of a cache line.
-pub(super) fn record_bytes(kept: usize) -> usize {
-    (1 + kept.saturating_sub(FIRST_DIMS).div_ceil(OTHER_DIMS)) * BLOCK_BYTES
-}
-
 impl Coder {
-    /// Learns the gains from points (n × dim, row-major).
+    /// Learns the shape and the gains from points (n × dim, row-major).
     pub(super) fn learn(kernels: Kernels, mean: Vec<f32>, basis: Basis, values: &[f32]) -> Self {
         let dim = mean.len();
-        let mut coder = Self::new(kernels, mean, basis, Vec::new());
-        let mut energies = vec![(0.0f64, 0usize); record_bytes(coder.kept()) / BLOCK_BYTES];
+        let kept = basis.kept(dim);
+        let mut coder = Self::new(kernels, mean, basis, 1, Vec::new());
+        let mut energies = vec![(0.0f64, 0usize); coder.shape.blocks()];
+        let mut total = 0.0;
         let count = values.len() / dim.max(1);
         for at in 0..count.min(SAMPLE) {
             let point = &values[at * count / count.min(SAMPLE) * dim..][..dim];
-            for (_, point) in coder.place(point) {
+            for (norm, point) in coder.place(point) {
+                total += f64::from(norm);
                 for (at, value) in point.iter().enumerate() {
                     let energy = &mut energies[block(at)];
                     *energy = (energy.0 + f64::from(value * value), energy.1 + 1);
@@ -97,11 +162,24 @@ impl Coder {
             if gain.is_finite() { gain.clamp(0.1, 10.0) as f32 } else { 1.0 }
         };
         coder.gains = energies.iter().map(|&energy| gain(energy)).collect();
+        let mut covered = 0.0;
+        let few = energies.iter().take_while(|energy| {
+            covered += energy.0;
+            covered < HEAD_SHARE * total
+        });
+        coder.shape = Shape::new(kept, few.count() + 1);
         coder
     }
 
-    pub(super) fn new(kernels: Kernels, mean: Vec<f32>, basis: Basis, gains: Vec<f32>) -> Self {
-        Self { kernels, mean, basis, gains }
+    pub(super) fn new(
+        kernels: Kernels,
+        mean: Vec<f32>,
+        basis: Basis,
+        head: usize,
+        gains: Vec<f32>,
+    ) -> Self {
+        let shape = Shape::new(basis.kept(mean.len()), head);
+        Self { kernels, mean, basis, shape, gains }
     }
 
     pub(super) fn mean(&self) -> &[f32] {
@@ -120,10 +198,8 @@ impl Coder {
         self.basis.kept(self.mean.len())
     }
 
-    /// Bytes of a record: blocks of codes, with ‖x − mean‖² and ‖r‖² / ⟨y, r⟩ (float32,
-    /// little-endian) at the end of the first.
-    pub(super) fn record_bytes(&self) -> usize {
-        record_bytes(self.kept())
+    pub(super) fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// Puts points (n × dim, row-major) into the basis; (‖point − mean‖², values) of each.
@@ -151,36 +227,57 @@ impl Coder {
     }
 
     fn aim_at(&self, norm: f32, mut values: Vec<f32>) -> Target {
+        let rest = self.rest(norm, &values);
         for (block, values) in blocks_mut(&mut values).enumerate() {
             let divisor = self.gain_of(block);
             values.iter_mut().for_each(|value| *value /= divisor);
         }
         let largest = values.iter().fold(0.0f32, |top, value| top.max(value.abs()));
         let inverse = if largest > 0.0 { QUERY_TOP / largest } else { 0.0 };
-        let mut levels = vec![0; record_bytes(values.len()) * 2];
-        let mut sum = 0;
+        let mut levels = vec![0; self.shape.blocks() * BLOCK_DIMS];
         for (at, value) in values.iter().enumerate() {
             // A cast truncates, which rounds down what is not negative.
-            let level = (value * inverse + (QUERY_TOP + 1.5)) as i32 - 128;
-            sum += level;
-            levels[slot(at)] = level as i8;
+            levels[slot(at)] = ((value * inverse + (QUERY_TOP + 1.5)) as i32 - 128) as i8;
         }
-        Target { levels, step: 2.0 * largest / QUERY_TOP, offset: MIDDLE * sum as f32, norm }
+        let tail = levels.split_off(self.shape.head * BLOCK_DIMS);
+        let sum = |levels: &[i8]| levels.iter().map(|&level| i32::from(level)).sum::<i32>();
+        let sums = [sum(&levels), sum(&levels) + sum(&tail)];
+        let rest = 2.0 * rest;
+        let aim = Aim {
+            levels: [levels, tail],
+            step: 2.0 * largest / QUERY_TOP,
+            offsets: sums.map(|sum| MIDDLE * sum as f32),
+            norm,
+            rest,
+        };
+        Target { aim, rest }
+    }
+
+    /// The length of what of a point is not in the head of its code.
+    fn rest(&self, norm: f32, values: &[f32]) -> f32 {
+        let dims = FIRST_DIMS + (self.shape.head - 1) * OTHER_DIMS;
+        let head: f32 = values.iter().take(dims).map(|value| value * value).sum();
+        (norm - head).max(0.0).sqrt()
     }
 
     fn gain_of(&self, block: usize) -> f32 {
         self.gains.get(block).copied().unwrap_or(1.0)
     }
 
-    /// Writes the records of points (n × dim, row-major) into `records`. O(n · dim · kept).
-    pub(super) fn encode(&self, points: &[f32], records: &mut [u8]) {
-        let placed = self.place(points).into_iter();
-        for ((norm, values), record) in placed.zip(records.chunks_exact_mut(self.record_bytes())) {
-            self.encode_one(norm, values, record);
+    /// Writes the codes of points (n × dim, row-major). O(n · dim · kept).
+    pub(super) fn encode(&self, points: &[f32], heads: &mut [u8], tails: &mut [u8]) {
+        let (head, tail) = (self.shape.head_bytes(), self.shape.tail_bytes());
+        let mut record = vec![0; self.shape.blocks() * BLOCK_BYTES];
+        for (at, (norm, values)) in self.place(points).into_iter().enumerate() {
+            self.encode_one(norm, values, &mut record);
+            let (first, second) = record.split_at(head);
+            heads[at * head..][..head].copy_from_slice(first);
+            tails[at * tail..][..tail].copy_from_slice(second);
         }
     }
 
     fn encode_one(&self, norm: f32, mut values: Vec<f32>, record: &mut [u8]) {
+        let rest = self.rest(norm, &values);
         for (at, value) in values.iter_mut().enumerate() {
             *value *= self.gain(at);
         }
@@ -199,10 +296,8 @@ impl Coder {
             }
         }
         let stretch = if along > 0.0 { coded / along } else { 0.0 };
-        let factors = record.get_mut(FIRST_BYTES..BLOCK_BYTES).unwrap_or_default();
-        for (place, factor) in factors.chunks_exact_mut(4).zip([norm, stretch]) {
-            place.copy_from_slice(&factor.to_le_bytes());
-        }
+        let factors = Factors { norm, stretch, rest };
+        record[FIRST_BYTES..BLOCK_BYTES].copy_from_slice(&factors.to_bytes());
     }
 }
 
@@ -248,22 +343,4 @@ fn best_scale(values: &[f32]) -> f32 {
         }
     }
     best
-}
-
-impl Target {
-    /// Estimated squared distances of [`GROUP`] records; `f32::MAX` for one that is too short.
-    #[inline(always)]
-    pub(super) fn distances(&self, kernels: Kernels, records: [&[u8]; GROUP]) -> [f32; GROUP] {
-        let products = kernels.nibble_dots(records, &self.levels);
-        let mut factors = [(f32::MAX, 0.0); GROUP];
-        for (place, record) in factors.iter_mut().zip(records) {
-            if let Some(&[a, b, c, d, e, f, g, h]) = record.get(FIRST_BYTES..BLOCK_BYTES) {
-                *place = (f32::from_le_bytes([a, b, c, d]), f32::from_le_bytes([e, f, g, h]));
-            }
-        }
-        std::array::from_fn(|i| {
-            let (norm, stretch) = factors[i];
-            self.norm + norm - stretch * (self.step * (products[i] as f32 - self.offset))
-        })
-    }
 }

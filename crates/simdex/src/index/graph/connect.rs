@@ -3,6 +3,7 @@
 use fixedbitset::FixedBitSet;
 
 use super::build::{Links, Points};
+use super::pool::Stop;
 use super::walk::{NO_NODE, Walk};
 
 /// How often links are mended before what is left becomes an entry.
@@ -22,7 +23,7 @@ pub(super) fn connect(points: &Points, links: &mut Links, mut entries: Vec<u32>)
         }
         for node in lost {
             walk.aim(points.coder, points.point(node));
-            walk.run(&links.field(points), &entries, WIDTH);
+            walk.run(&links.field(points), &entries, Stop::width(WIDTH));
             let near: Vec<u32> = walk.pool.nodes().map(|(_, near)| near).collect();
             attach(links, node, near.iter().copied().filter(|&near| near != node));
         }

@@ -5,7 +5,8 @@
 //! | `graph.header` | JSON | [`Header`] |
 //! | `graph.mean` | float32 | point dim |
 //! | `graph.basis` | float32 | kept × point dim, or empty: see `Basis` |
-//! | `graph.records` | bytes | nodes × record bytes: code, ‖r‖², stretch |
+//! | `graph.heads` | bytes | nodes × head: the first blocks of the code, with its factors |
+//! | `graph.tails` | bytes | nodes × tail: the other blocks of the code |
 //! | `graph.edges` | uint32 | nodes × degree; neighbours, then `NO_NODE` |
 //! | `graph.entries` | uint32 | nodes where walks begin |
 //! | `graph.starts` | uint32 | nodes + 1: where each node's rows start in `graph.rows` |
@@ -20,7 +21,7 @@ use crate::index::Sections;
 use crate::kernels::Kernels;
 use crate::matrix::{Matrix, Slab};
 
-use super::codes::record_bytes;
+use super::codes::{RecordsView, Shape};
 use super::pool::NODE_LIMIT;
 use super::tune::Curve;
 use super::walk::Field;
@@ -33,13 +34,17 @@ pub(super) struct Header {
     pub(super) degree: usize,
     /// Length of the longest row; 0 unless the metric is dot.
     pub(super) radius: f64,
-    /// The gain of each block of a record.
+    /// How many blocks of a code are its head.
+    pub(super) head: usize,
+    /// See [`super::codes::Target::reach`].
+    pub(super) reach: f32,
+    /// The gain of each block of a code.
     pub(super) gains: Vec<f32>,
     pub(super) curve: Curve,
 }
 
 /// The version that this code writes and reads.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// The arrays of an opened graph.
 #[derive(Debug, Clone)]
@@ -47,7 +52,8 @@ pub(super) struct Layout {
     pub(super) header: Header,
     pub(super) mean: Slab<f32>,
     pub(super) basis: Slab<f32>,
-    pub(super) records: Slab<u8>,
+    pub(super) heads: Slab<u8>,
+    pub(super) tails: Slab<u8>,
     pub(super) edges: Slab<u32>,
     pub(super) entries: Slab<u32>,
     pub(super) starts: Slab<u32>,
@@ -66,7 +72,8 @@ impl Layout {
             ("graph.header", Slab::from_slice(&header)),
             ("graph.mean", self.mean.cast()?),
             ("graph.basis", self.basis.cast()?),
-            ("graph.records", self.records.clone()),
+            ("graph.heads", self.heads.clone()),
+            ("graph.tails", self.tails.clone()),
             ("graph.edges", self.edges.cast()?),
             ("graph.entries", self.entries.cast()?),
             ("graph.starts", self.starts.cast()?),
@@ -93,7 +100,8 @@ impl Layout {
         let layout = Self {
             mean: section("graph.mean")?.cast()?,
             basis: section("graph.basis")?.cast()?,
-            records: section("graph.records")?.clone(),
+            heads: section("graph.heads")?.clone(),
+            tails: section("graph.tails")?.clone(),
             edges: section("graph.edges")?.cast()?,
             entries: section("graph.entries")?.cast()?,
             starts: section("graph.starts")?.cast()?,
@@ -109,9 +117,11 @@ impl Layout {
         if nodes > rows.min(NODE_LIMIT) {
             return Err(damaged(format!("the graph has {nodes} nodes for {rows} rows")));
         }
+        let shape = self.shape();
         let lengths = [
             ("graph.mean", self.mean.len(), Some(point_dim)),
-            ("graph.records", self.records.len(), nodes.checked_mul(self.record_bytes())),
+            ("graph.heads", self.heads.len(), nodes.checked_mul(shape.head_bytes())),
+            ("graph.tails", self.tails.len(), nodes.checked_mul(shape.tail_bytes())),
             ("graph.edges", self.edges.len(), nodes.checked_mul(degree)),
             ("graph.starts", self.starts.len(), nodes.checked_add(1)),
             ("graph.rows", self.rows.len(), Some(rows)),
@@ -127,18 +137,18 @@ impl Layout {
         Ok(())
     }
 
-    fn record_bytes(&self) -> usize {
+    fn shape(&self) -> Shape {
         let dim = self.mean.len();
         let kept = if self.basis.is_empty() { dim } else { self.basis.len() / dim.max(1) };
-        record_bytes(kept)
+        Shape::new(kept, self.header.head)
     }
 
     pub(super) fn field(&self, kernels: Kernels) -> Field<'_> {
         Field {
             kernels,
             nodes: self.header.nodes as u32,
-            records: &self.records,
-            record_bytes: self.record_bytes(),
+            records: RecordsView::new(&self.heads, &self.tails, self.shape()),
+            reach: self.header.reach,
             edges: &self.edges,
             degree: self.header.degree,
         }

@@ -27,7 +27,7 @@ use crate::types::Metric;
 
 use basis::Basis;
 use build::{Links, Plan, Points};
-use codes::Coder;
+use codes::{Coder, Records};
 use layout::{Header, Layout, VERSION};
 use pool::NODE_LIMIT;
 use prune::Pruning;
@@ -93,13 +93,14 @@ impl Kind for Graph {
         let points =
             Points { kernels, values, dim, order: &order, coder: &coder, records: &records };
         let (mut links, mut entries, curve) = link(&points, &plan, observer)?;
-        let bytes = coder.record_bytes();
-        reorder::reorder(&mut links, &mut entries, &mut groups, &mut records, bytes);
+        reorder::reorder(&mut links, &mut entries, &mut groups, &mut records, coder.shape());
         let header = Header {
             version: VERSION,
             nodes: order.len(),
             degree: links.degree,
             radius: space.radius(),
+            head: coder.shape().head,
+            reach: build::REACH,
             gains: coder.gains().to_vec(),
             curve,
         };
@@ -107,7 +108,8 @@ impl Kind for Graph {
             header,
             mean: Slab::from_slice(coder.mean()),
             basis: coder.basis().write(),
-            records: Slab::from_slice(&records),
+            heads: Slab::from_slice(&records.heads),
+            tails: Slab::from_slice(&records.tails),
             edges: Slab::from_slice(&links.edges),
             entries: Slab::from_slice(&entries),
             starts: Slab::from_slice(&groups.starts),
@@ -139,16 +141,24 @@ fn mean(values: &[f32], dim: usize) -> Vec<f32> {
     sums.into_iter().map(|sum| (sum / count) as f32).collect()
 }
 
-/// The records of all nodes.
-fn encode(coder: &Coder, values: &[f32], dim: usize, order: &[u32]) -> Vec<u8> {
+/// The codes of all nodes.
+fn encode(coder: &Coder, values: &[f32], dim: usize, order: &[u32]) -> Records {
     use rayon::prelude::*;
-    let bytes = coder.record_bytes();
-    let mut records = vec![0; order.len() * bytes];
-    let nodes = order.par_chunks(ENCODED_TOGETHER);
-    records.par_chunks_mut(ENCODED_TOGETHER * bytes).zip(nodes).for_each(|(records, nodes)| {
+    let (head, tail) = (coder.shape().head_bytes(), coder.shape().tail_bytes());
+    let mut records =
+        Records { heads: vec![0; order.len() * head], tails: vec![0; order.len() * tail] };
+    let mut places: Vec<(&[u32], &mut [u8], &mut [u8])> = Vec::new();
+    let (mut heads, mut tails) = (&mut records.heads[..], &mut records.tails[..]);
+    for nodes in order.chunks(ENCODED_TOGETHER) {
+        let (first, second);
+        (first, heads) = heads.split_at_mut(nodes.len() * head);
+        (second, tails) = tails.split_at_mut(nodes.len() * tail);
+        places.push((nodes, first, second));
+    }
+    places.into_par_iter().for_each(|(nodes, heads, tails)| {
         let point = |&at: &u32| &values[at as usize * dim..][..dim];
         let points: Vec<f32> = nodes.iter().flat_map(point).copied().collect();
-        coder.encode(&points, records);
+        coder.encode(&points, heads, tails);
     });
     records
 }

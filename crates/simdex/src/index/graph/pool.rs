@@ -1,15 +1,44 @@
 //! The closest nodes seen so far, closest first, and which of them were expanded.
 
-use crate::kernels::nibbles::GROUP;
+use crate::kernels::nibbles::Close;
 
-/// A sorted list of at most `width` nodes.
+/// When a walk has gone far enough.
+///
+/// It ends where the closest node that wasn't expanded is farther than the node at `rank` by a
+/// margin: where much is about as near as the answer, as for queries unlike all rows, it goes on
+/// for longer (the idea of Al-Jazzazi et al. 2025, arXiv:2505.15636).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stop {
+    /// The most nodes that are kept.
+    pub(super) width: usize,
+    /// Which node's distance d counts, from 1; 0 for none.
+    pub(super) rank: usize,
+    /// Nodes farther than d + `margin` · (d + `floor`) aren't expanded.
+    pub(super) margin: f32,
+    pub(super) floor: f32,
+}
+
+impl Stop {
+    /// Expands all nodes that are kept.
+    pub(super) fn width(width: usize) -> Self {
+        Self { width, rank: 0, margin: 0.0, floor: 0.0 }
+    }
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self::width(0)
+    }
+}
+
+/// A sorted list of the nodes that a walk keeps.
 ///
 /// An entry is one number, so that sorting it is comparing numbers: the distance's bits, ordered
 /// as the distance is, above the node number and the expanded mark.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pool {
     entries: Vec<u64>,
-    width: usize,
+    stop: Stop,
     /// Every entry before this one is expanded.
     cursor: usize,
     /// What a further entry has to stay below.
@@ -42,28 +71,28 @@ fn node(entry: u64) -> u32 {
 }
 
 impl Pool {
-    /// Empties it for a walk of `width` entries.
-    pub(super) fn reset(&mut self, width: usize) {
+    /// Empties it for another walk.
+    pub(super) fn reset(&mut self, stop: Stop) {
         self.entries.clear();
-        self.entries.reserve(width + 1);
-        self.width = width;
+        self.stop = stop;
         self.cursor = 0;
-        self.bound = if width == 0 { 0 } else { u64::MAX };
+        self.bound = if stop.width == 0 { 0 } else { u64::MAX };
     }
 
-    /// Adds nodes that were not added before, those that `width` closer ones don't keep out.
+    /// Adds nodes that were not added before, those that closer ones don't keep out.
     #[inline(always)]
-    pub(super) fn insert_all(&mut self, distances: &[f32], nodes: &[u32]) {
-        // Most are too far, unpredictably: they are sorted out without branches first.
-        let mut close = [0; GROUP];
-        let mut count = 0;
-        for (&distance, &node) in distances.iter().zip(nodes).take(GROUP) {
-            let new = entry(distance, node);
-            close[count % GROUP] = new;
-            count += usize::from(new < self.bound);
+    pub(super) fn insert_all(&mut self, rows: &[Close]) {
+        for row in rows {
+            self.insert(entry(row.distance, row.number));
         }
-        for &new in &close[..count] {
-            self.insert(new);
+    }
+
+    /// A node that is as far or farther won't be kept.
+    #[inline(always)]
+    pub(super) fn bound(&self) -> f32 {
+        match self.bound {
+            u64::MAX => f32::INFINITY,
+            bound => distance(bound),
         }
     }
 
@@ -72,7 +101,7 @@ impl Pool {
         if new >= self.bound {
             return;
         }
-        if self.entries.len() == self.width {
+        if self.entries.len() == self.stop.width {
             self.entries.pop();
         }
         let at = if self.entries.len() <= LINEAR {
@@ -90,23 +119,36 @@ impl Pool {
             at
         };
         self.cursor = self.cursor.min(at);
-        if self.entries.len() == self.width
+        if self.entries.len() == self.stop.width
             && let Some(&last) = self.entries.last()
         {
-            self.bound = last;
+            self.bound = self.bound.min(last);
+        }
+        if at < self.stop.rank
+            && let Some(&entry) = self.entries.get(self.stop.rank - 1)
+        {
+            let near = distance(entry);
+            let limit = near + self.stop.margin * (near.max(0.0) + self.stop.floor);
+            self.bound = self.bound.min(self::entry(limit, 0));
+            while self.entries.last().is_some_and(|&last| last > self.bound) {
+                self.entries.pop();
+            }
         }
     }
 
     /// The closest node that wasn't expanded, without taking it.
     #[inline]
     pub(super) fn peek(&self) -> Option<u32> {
-        self.entries.get(self.cursor).map(|&entry| node(entry))
+        self.entries
+            .get(self.cursor)
+            .filter(|&&entry| entry <= self.bound)
+            .map(|&entry| node(entry))
     }
 
     /// Takes the closest node that wasn't expanded, and marks it.
     #[inline]
     pub(super) fn expand(&mut self) -> Option<u32> {
-        let closest = self.entries.get_mut(self.cursor)?;
+        let closest = self.entries.get_mut(self.cursor).filter(|entry| **entry <= self.bound)?;
         *closest |= EXPANDED;
         let closest = node(*closest);
         let rest = &self.entries[self.cursor..];
@@ -124,18 +166,39 @@ impl Pool {
 mod tests {
     use super::*;
 
+    fn insert(pool: &mut Pool, distance: f32, number: u32) {
+        pool.insert_all(&[Close { number, product: 0, distance }]);
+    }
+
     #[test]
     fn keeps_the_closest_and_expands_in_order() {
         let mut pool = Pool::default();
-        pool.reset(3);
+        pool.reset(Stop::width(3));
         for (distance, node) in [(4.0, 4), (-1.0, 1), (3.0, 3), (0.0, 0), (9.0, 9)] {
-            pool.insert_all(&[distance], &[node]);
+            insert(&mut pool, distance, node);
         }
         assert_eq!(pool.nodes().collect::<Vec<_>>(), [(-1.0, 1), (0.0, 0), (3.0, 3)]);
         assert_eq!(pool.expand(), Some(1));
         assert_eq!(pool.expand(), Some(0));
-        pool.insert_all(&[-2.0], &[7]);
+        insert(&mut pool, -2.0, 7);
         assert_eq!(pool.expand(), Some(7));
         assert_eq!(pool.peek(), None);
+    }
+
+    #[test]
+    fn expands_nothing_beyond_the_margin() {
+        let mut pool = Pool::default();
+        pool.reset(Stop { width: 9, rank: 2, margin: 0.5, floor: 1.0 });
+        for (distance, node) in [(1.0, 1), (9.0, 9), (4.0, 4)] {
+            insert(&mut pool, distance, node);
+        }
+        assert_eq!(pool.expand(), Some(1));
+        // 4 + 0.5 · (4 + 1)
+        assert_eq!(pool.bound(), 6.5);
+        assert_eq!(pool.expand(), Some(4));
+        assert_eq!(pool.expand(), None);
+        insert(&mut pool, 7.0, 7);
+        insert(&mut pool, 6.0, 6);
+        assert_eq!(pool.peek(), Some(6));
     }
 }

@@ -1,6 +1,7 @@
 //! Numbering nodes so that those that are walked together lie together.
 
 use super::build::Links;
+use super::codes::{Records, Shape};
 use super::unique::Groups;
 use super::walk::NO_NODE;
 
@@ -10,8 +11,8 @@ pub(super) fn reorder(
     links: &mut Links,
     entries: &mut [u32],
     groups: &mut Groups,
-    records: &mut Vec<u8>,
-    record_bytes: usize,
+    records: &mut Records,
+    shape: Shape,
 ) {
     let nodes = groups.starts.len() - 1;
     let order = breadth_first(links, entries, nodes);
@@ -23,18 +24,22 @@ pub(super) fn reorder(
     entries.iter_mut().for_each(|entry| *entry = renumber(*entry));
     let lists = order.iter().flat_map(|&old| links.list(old)).map(|&old| renumber(old));
     links.edges = lists.collect();
-    let mut moved = Vec::with_capacity(records.len());
+    records.heads = moved(&records.heads, shape.head_bytes(), &order);
+    records.tails = moved(&records.tails, shape.tail_bytes(), &order);
     let (mut starts, mut rows) = (vec![0], Vec::with_capacity(groups.rows.len()));
     for &old in &order {
         let old = old as usize;
-        moved.extend_from_slice(&records[old * record_bytes..][..record_bytes]);
         rows.extend_from_slice(
             &groups.rows[groups.starts[old] as usize..groups.starts[old + 1] as usize],
         );
         starts.push(rows.len() as u32);
     }
-    *records = moved;
     *groups = Groups { starts, rows };
+}
+
+/// `codes` of `bytes` each, in `order`.
+fn moved(codes: &[u8], bytes: usize, order: &[u32]) -> Vec<u8> {
+    order.iter().flat_map(|&old| &codes[old as usize * bytes..][..bytes]).copied().collect()
 }
 
 /// Every node once, reachable ones first and in the order they are come to.

@@ -13,10 +13,11 @@ use crate::types::Metric;
 use super::basis::Basis;
 use super::codes::{Coder, Target};
 use super::layout::Layout;
+use super::pool::Stop;
 use super::rank::Ranker;
 use super::settings::number;
 use super::space::Space;
-use super::tune::ranked;
+use super::tune::{self, ranked};
 use super::walk::{Field, Walk};
 
 /// An opened graph.
@@ -26,15 +27,16 @@ pub(super) struct GraphIndex {
     coder: Coder,
     layout: Layout,
     recall: f64,
-    /// The width that was set, instead of the measured one.
+    /// What was set, instead of what was measured.
     width: Option<usize>,
+    margin: Option<f32>,
 }
 
 /// How many walks of a batch take turns: while one computes, the other's memory arrives.
-const TURNS: usize = 2;
+const TURNS: usize = 4;
 
 /// Distances that a walk estimates for each entry of its pool, about.
-const COST_OF_WIDTH: usize = 20;
+const COST_OF_WIDTH: f64 = 20.0;
 
 /// How many queries of a batch are prepared at once.
 const AIMED_TOGETHER: usize = 8;
@@ -44,8 +46,8 @@ const CHECK_EVERY: usize = 64;
 
 /// How a query is answered.
 enum Way {
-    /// Walk with a pool of this width.
-    Walk(usize),
+    /// Walk, and end so.
+    Walk(Stop),
     /// Rank all rows that are allowed: cheaper, or the only way to find enough.
     Scan,
 }
@@ -61,14 +63,15 @@ impl GraphIndex {
         let layout = Layout::read(sections, &vectors, point_dim)?;
         let kernels = Kernels::detect();
         let basis = Basis::read(layout.basis.clone(), point_dim);
-        let gains = layout.header.gains.clone();
+        let (head, gains) = (layout.header.head, layout.header.gains.clone());
         Ok(Self {
             space: Space::new(vectors.dim(), metric, layout.header.radius),
-            coder: Coder::new(kernels, layout.mean.to_vec(), basis, gains),
+            coder: Coder::new(kernels, layout.mean.to_vec(), basis, head, gains),
             ranker: Ranker { vectors, metric, kernels },
             layout,
             recall: number(parameters, "recall")?,
             width: Some(number(parameters, "width")? as usize).filter(|&width| width > 0),
+            margin: Some(number(parameters, "margin")? as f32).filter(|&margin| margin > 0.0),
         })
     }
 
@@ -82,15 +85,23 @@ impl GraphIndex {
     /// cost grows as the matches get fewer, while that of ranking them all shrinks.
     fn way(&self, k: usize, matches: usize) -> Way {
         let rows = self.ranker.vectors.rows();
-        let Some(width) = self.width.or_else(|| self.layout.header.curve.width(self.recall, k))
-        else {
-            return Way::Scan;
+        let share = matches.max(1) as f64 / rows.max(1) as f64;
+        let curve = &self.layout.header.curve;
+        let (stop, cost) = match (self.margin, self.width) {
+            (None, Some(width)) => {
+                let width = width.max(k) as f64 / share;
+                (Stop::width(width as usize), width * COST_OF_WIDTH)
+            }
+            (Some(margin), width) => {
+                let stop = tune::stop(curve, k, share, margin);
+                (Stop { width: width.unwrap_or(stop.width), ..stop }, COST_OF_WIDTH / share)
+            }
+            (None, None) => match curve.margin(self.recall, k) {
+                Some((margin, cost)) => (tune::stop(curve, k, share, margin), cost / share),
+                None => return Way::Scan,
+            },
         };
-        let width = width.max(k) as u128 * rows as u128 / matches.max(1) as u128;
-        if width * COST_OF_WIDTH as u128 >= matches as u128 {
-            return Way::Scan;
-        }
-        Way::Walk(width as usize)
+        if cost < matches as f64 { Way::Walk(stop) } else { Way::Scan }
     }
 
     /// Prepares queries for walks.
@@ -158,8 +169,8 @@ impl Index for GraphIndex {
     ) -> Result<Vec<Vec<u32>>> {
         let rows = self.ranker.vectors.rows();
         let matches = allowed.map_or(rows, |set| set.count_ones(..).min(rows));
-        let width = match self.way(k, matches) {
-            Way::Walk(width) => width,
+        let stop = match self.way(k, matches) {
+            Way::Walk(stop) => stop,
             Way::Scan => {
                 let scan = |query| {
                     observer.checkpoint()?;
@@ -177,7 +188,7 @@ impl Index for GraphIndex {
         let mut start = |walk: &mut Walk| {
             let ((query, target), place) = waiting.next()?;
             walk.target = target;
-            walk.start(&field, &self.layout.entries, width);
+            walk.start(&field, &self.layout.entries, stop);
             Some((query, place))
         };
         let mut walks = Vec::with_capacity(TURNS);
@@ -187,6 +198,9 @@ impl Index for GraphIndex {
         }
         let mut done = 0;
         while !walks.is_empty() {
+            for (_, walk) in &mut walks {
+                walk.sift(&field);
+            }
             for (_, walk) in &mut walks {
                 walk.score(&field);
             }
@@ -217,13 +231,19 @@ impl Index for GraphIndex {
             ("degree".into(), header.degree.to_string()),
             ("target recall".into(), self.recall.to_string()),
         ];
-        let width = self.width.or_else(|| header.curve.width(self.recall, 10));
-        let width = width.map_or("none: every row is ranked".into(), |width| width.to_string());
-        facts.push(("width for 10 rows".into(), width));
+        let measured = header.curve.margin(self.recall, 10).map(|(margin, _)| margin);
+        let end = match (self.margin.or(measured), self.width) {
+            (None, None) => ("walks".into(), "none: every row is ranked".into()),
+            (_, Some(width)) if self.margin.is_none() => ("width".into(), width.to_string()),
+            (margin, _) => {
+                ("margin for 10 rows".into(), format!("{:.3}", margin.unwrap_or_default()))
+            }
+        };
+        facts.push(end);
         facts.extend(header.curve.points.iter().map(|point| {
-            let label = format!("recall@{} at width {}", point.k, point.width);
+            let label = format!("recall@{} at margin {}", point.k, point.margin);
             let error = 2.0 * point.error;
-            (label, format!("{:.4} ± {error:.4}, {:.0} distances", point.recall, point.distances))
+            (label, format!("{:.4} ± {error:.4}, {:.0} looked at", point.recall, point.distances))
         }));
         facts
     }

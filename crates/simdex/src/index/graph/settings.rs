@@ -8,7 +8,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "recall",
         default: "0.95",
-        about: "share of the true nearest rows to find; sets the width of walks as measured at build",
+        about: "share of the true nearest rows to find; sets the margin as measured at build",
         check: |value| within(value, 0.0, 1.0),
     },
     Parameter {
@@ -30,9 +30,15 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         check: |value| within(value, 1.0, 2.0),
     },
     Parameter {
+        name: "margin",
+        default: "0",
+        about: "how much farther than the answer walks look, as a share; 0 for the measured one",
+        check: |value| within(value, 0.0, 100.0),
+    },
+    Parameter {
         name: "width",
         default: "0",
-        about: "width of walks, instead of the measured one; 0 for the measured one",
+        about: "most nodes that walks keep, without a margin if none is set; 0 for the measured margin",
         check: |value| within(value, 0.0, 1e6),
     },
 ];

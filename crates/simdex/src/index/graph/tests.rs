@@ -272,6 +272,17 @@ fn sections_filled_with_nonsense_do_no_harm() {
     }
 }
 
+#[test]
+fn another_version_is_damage_which_leads_to_a_build() {
+    let (vectors, mut sections, _) = sample();
+    let header = String::from_utf8(sections["graph.header"].to_vec()).unwrap();
+    let other = header.replace("\"version\":2", "\"version\":1");
+    assert_ne!(header, other);
+    sections.insert("graph.header".into(), Slab::from_slice(other.as_bytes()));
+    let opened = Graph.open(vectors, Metric::L2, &Parameters::new(), &sections);
+    assert_eq!(opened.map(|_| ()).unwrap_err().kind(), ErrorKind::Damaged);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 

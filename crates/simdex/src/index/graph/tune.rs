@@ -1,29 +1,32 @@
-//! From a target recall to the width of the walk.
+//! From a target recall to the margin at which walks end.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::build::{Links, Points};
+use super::pool::Stop;
 use super::prune::Candidate;
 use super::walk::Walk;
 
-/// Recall against the width of walks, measured while building on rows that had not joined yet:
+/// Recall against the margin of walks, measured while building on rows that had not joined yet:
 /// they are to the graph what queries will be, which rows that are in it are not.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Curve {
+    /// See [`Stop`].
+    pub(super) floor: f32,
     pub(super) points: Vec<Point>,
 }
 
-/// Recall@k and cost at one width.
+/// Recall@k and cost at one margin.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Point {
     pub(super) k: usize,
-    pub(super) width: usize,
+    pub(super) margin: f32,
     /// Mean recall@k.
     pub(super) recall: f64,
     /// The standard error of that mean.
     pub(super) error: f64,
-    /// Distances estimated a query.
+    /// Nodes that a walk looked at.
     pub(super) distances: f64,
 }
 
@@ -36,15 +39,40 @@ pub(super) const LEAST: usize = 16 * HELD_OUT;
 /// The numbers of neighbours that recall is measured for.
 const DEPTHS: [usize; 2] = [10, 100];
 
-/// The widths that are measured: about √2 apart.
-const WIDTHS: [usize; 15] = [10, 14, 20, 28, 40, 57, 80, 113, 160, 226, 320, 452, 640, 905, 1280];
+/// The margins that are measured.
+const MARGINS: [f32; 14] =
+    [0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.17, 0.22, 0.28, 0.36, 0.46, 0.6, 0.8];
 
-/// Enough: wider walks aren't measured.
+/// The least rank whose distance ends a walk: the first few are too near to tell.
+const LEAST_RANK: usize = 10;
+
+/// The most nodes that a walk keeps, whatever the margin: bounds its cost.
+pub(super) const WIDEST: usize = 2000;
+
+/// Enough: longer walks aren't measured.
 const COMPLETE: f64 = 0.998;
+
+/// What a margin is added to, beside the distance itself: this share of the mean distance of the
+/// tenth nearest. Else walks would end at once among rows that are nearly the query.
+const FLOOR: f32 = 0.5;
+
+/// Where walks look at one in so many nodes, longer ones aren't measured: a scan is as good.
+const MOST_SHARE: f64 = 4.0;
+
+/// Beyond this margin, one that gains less than [`LEAST_GAIN`] in recall is the last.
+const STEEP: f32 = 0.1;
+
+const LEAST_GAIN: f64 = 0.0005;
 
 /// How many nodes of a walk are ranked by float32 values, for `k` rows.
 pub(super) fn ranked(k: usize) -> usize {
     k.saturating_add(k / 2).saturating_add(8)
+}
+
+/// A walk for `k` rows that goes on by `margin`; `share` of the rows are wanted.
+pub(super) fn stop(curve: &Curve, k: usize, share: f64, margin: f32) -> Stop {
+    let rank = (k.max(LEAST_RANK) as f64 / share).ceil() as usize;
+    Stop { width: rank.saturating_mul(2).max(WIDEST), rank, margin, floor: curve.floor }
 }
 
 impl Curve {
@@ -53,52 +81,61 @@ impl Curve {
         let queries: Vec<u32> = (joined..points.nodes() as u32).take(HELD_OUT).collect();
         let truth = nearest(points, &queries, joined);
         let field = links.field(points);
-        let mut curve = Self::default();
-        for width in WIDTHS {
-            let outcomes: Vec<Outcome> = queries
-                .par_iter()
-                .zip(&truth)
-                .map_init(Walk::default, |walk, (&query, truth)| {
-                    walk.aim(points.coder, points.point(query));
-                    walk.run(&field, entries, width);
-                    let recalls = DEPTHS.map(|k| recall(points, query, walk, truth, k));
-                    Outcome { recalls, cost: walk.cost() }
-                })
-                .collect();
-            for (depth, k) in DEPTHS.into_iter().enumerate().filter(|&(_, k)| k <= width) {
-                curve.points.push(Point::of(k, width, depth, &outcomes));
-            }
-            if curve.points.last().is_some_and(|p| p.k == DEPTHS[1] && p.recall >= COMPLETE) {
-                break;
+        let tenth = |truth: &Vec<Candidate>| truth.get(LEAST_RANK - 1).map_or(0.0, |t| t.0);
+        let floor = FLOOR * truth.iter().map(tenth).sum::<f32>() / truth.len().max(1) as f32;
+        let mut curve = Self { floor, points: Vec::new() };
+        for k in DEPTHS {
+            let mut best = 0.0;
+            for margin in MARGINS {
+                let stop = stop(&curve, k, 1.0, margin);
+                let outcomes: Vec<Outcome> = queries
+                    .par_iter()
+                    .zip(&truth)
+                    .map_init(Walk::default, |walk, (&query, truth)| {
+                        walk.aim(points.coder, points.point(query));
+                        walk.run(&field, entries, stop);
+                        let recall = recall(points, query, walk, truth, k);
+                        Outcome { recall, cost: walk.cost() }
+                    })
+                    .collect();
+                let point = Point::of(k, margin, &outcomes);
+                curve.points.push(point);
+                let most = f64::from(joined) / MOST_SHARE;
+                let before = std::mem::replace(&mut best, point.recall);
+                let is_flat = margin > STEEP && point.recall < before + LEAST_GAIN;
+                if point.recall >= COMPLETE || point.distances > most || is_flat {
+                    break;
+                }
             }
         }
         curve
     }
 
-    /// The width that reaches `recall` for `k` rows; `None` where none was seen to.
-    pub(super) fn width(&self, recall: f64, k: usize) -> Option<usize> {
+    /// The margin that reaches `recall` for `k` rows, and about how many nodes walks look at;
+    /// `None` where none was seen to.
+    pub(super) fn margin(&self, recall: f64, k: usize) -> Option<(f32, f64)> {
         let [few, many] = DEPTHS;
-        let narrow = self.width_at(recall, few)?;
+        let narrow = self.margin_at(recall, few)?;
         if k <= few {
             return Some(narrow);
         }
-        let wide = self.width_at(recall, many)?.max(narrow) as f64;
-        if k >= many {
-            return Some((wide * k as f64 / many as f64) as usize);
-        }
-        let share = (k - few) as f64 / (many - few) as f64;
-        Some((narrow as f64 + share * (wide - narrow as f64)).ceil() as usize)
+        let wide = self.margin_at(recall, many)?;
+        let share = ((k - few) as f64 / (many - few) as f64).min(1.0);
+        let margin = narrow.0 + share as f32 * (wide.0 - narrow.0);
+        let cost = wide.1.max(narrow.1) * (k as f64 / many as f64).max(1.0);
+        Some((margin.max(0.0), cost))
     }
 
-    fn width_at(&self, recall: f64, k: usize) -> Option<usize> {
+    fn margin_at(&self, recall: f64, k: usize) -> Option<(f32, f64)> {
         let recall = recall.min(COMPLETE);
         let mut before: Option<Point> = None;
         for &point in self.points.iter().filter(|point| point.k == k) {
             if point.surely() >= recall {
-                let Some(before) = before else { return Some(point.width) };
+                let Some(before) = before else { return Some((point.margin, point.distances)) };
                 let share = (recall - before.surely()) / (point.surely() - before.surely());
-                let (low, high) = (before.width as f64, point.width as f64);
-                return Some((low + share.clamp(0.0, 1.0) * (high - low)).ceil() as usize);
+                let share = share.clamp(0.0, 1.0);
+                let margin = before.margin + share as f32 * (point.margin - before.margin);
+                return Some((margin, point.distances));
             }
             before = Some(point);
         }
@@ -107,13 +144,13 @@ impl Curve {
 }
 
 impl Point {
-    fn of(k: usize, width: usize, depth: usize, outcomes: &[Outcome]) -> Self {
+    fn of(k: usize, margin: f32, outcomes: &[Outcome]) -> Self {
         let count = outcomes.len().max(1) as f64;
-        let recalls = || outcomes.iter().map(|outcome| outcome.recalls[depth]);
-        let recall = recalls().sum::<f64>() / count;
-        let variance = recalls().map(|r| (r - recall).powi(2)).sum::<f64>() / count;
+        let recall = outcomes.iter().map(|outcome| outcome.recall).sum::<f64>() / count;
+        let variance = outcomes.iter().map(|outcome| (outcome.recall - recall).powi(2));
+        let error = (variance.sum::<f64>() / count / count).sqrt();
         let distances = outcomes.iter().map(|outcome| outcome.cost as f64).sum::<f64>() / count;
-        Self { k, width, recall, error: (variance / count).sqrt(), distances }
+        Self { k, margin, recall, error, distances }
     }
 
     /// What recall is likely not below.
@@ -124,8 +161,7 @@ impl Point {
 
 /// How one walk ended.
 struct Outcome {
-    /// For each of [`DEPTHS`].
-    recalls: [f64; DEPTHS.len()],
+    recall: f64,
     cost: usize,
 }
 

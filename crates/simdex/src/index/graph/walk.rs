@@ -1,11 +1,11 @@
 //! The walk through the graph: expand the closest node, look at its neighbours, repeat.
 
 use crate::kernels::Kernels;
-use crate::kernels::nibbles::GROUP;
+use crate::kernels::nibbles::Near;
 use crate::kernels::prefetch::prefetch;
 
-use super::codes::{Coder, Target};
-use super::pool::Pool;
+use super::codes::{Coder, RecordsView, Target};
+use super::pool::{Pool, Stop};
 
 /// The graph as a walk sees it. Node numbers and lists may come from a hostile file: numbers that
 /// are no node end a list.
@@ -13,9 +13,9 @@ use super::pool::Pool;
 pub(super) struct Field<'a> {
     pub(super) kernels: Kernels,
     pub(super) nodes: u32,
-    /// `nodes` × `record_bytes`.
-    pub(super) records: &'a [u8],
-    pub(super) record_bytes: usize,
+    pub(super) records: RecordsView<'a>,
+    /// See [`Target::reach`].
+    pub(super) reach: f32,
     /// `nodes` × `degree`: neighbours, then [`NO_NODE`].
     pub(super) edges: &'a [u32],
     pub(super) degree: usize,
@@ -25,14 +25,6 @@ pub(super) struct Field<'a> {
 pub(super) const NO_NODE: u32 = u32::MAX;
 
 impl<'a> Field<'a> {
-    /// The record of a node; empty when there is none.
-    #[inline(always)]
-    pub(super) fn record(&self, node: u32) -> &'a [u8] {
-        self.records
-            .get(node as usize * self.record_bytes..)
-            .map_or(&[], |rest| rest.get(..self.record_bytes).unwrap_or(&[]))
-    }
-
     /// The places of a node's list; empty when there are none.
     #[inline(always)]
     fn list(&self, node: u32) -> &'a [u32] {
@@ -84,66 +76,75 @@ impl Seen {
 
 /// The state of one walk; reused from query to query.
 ///
-/// A walk alternates between [`Walk::gather`] and [`Walk::score`], so that several can take turns
-/// and each one's memory arrives while others compute.
+/// A walk alternates between [`Walk::gather`], [`Walk::sift`] and [`Walk::score`], so that several
+/// can take turns and each one's memory arrives while others compute.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
     pub(super) target: Target,
     pub(super) pool: Pool,
     seen: Seen,
-    /// Every node whose distance was estimated.
+    /// Every node that was looked at.
     visited: Vec<u32>,
-    /// How many of `visited` wait for their distance.
+    /// How many of `visited` wait to be sifted.
     pending: usize,
+    near: Near,
 }
 
 impl Walk {
-    /// Begins at `entries`, for the [`Target`] that was set; keeps the `width` closest nodes.
-    pub(super) fn start(&mut self, field: &Field, entries: &[u32], width: usize) {
-        self.pool.reset(width);
+    /// Begins at `entries`, for the [`Target`] that was set.
+    pub(super) fn start(&mut self, field: &Field, entries: &[u32], stop: Stop) {
+        self.pool.reset(stop);
+        self.target.reach(field.reach);
         self.seen.reset(field.nodes, &self.visited);
         self.visited.clear();
         self.pending = 0;
-        self.look_at(field, entries.iter().copied().filter(|&entry| entry < field.nodes));
+        self.look_at(field, entries);
     }
 
-    /// Notes the nodes that weren't seen, and asks for their records.
+    /// Notes the nodes that weren't seen, up to the end of a list, and asks for their heads.
     #[inline(always)]
-    fn look_at(&mut self, field: &Field, nodes: impl Iterator<Item = u32>) {
+    fn look_at(&mut self, field: &Field, nodes: &[u32]) {
         let first = self.visited.len();
-        self.visited.reserve(field.degree);
-        for node in nodes {
-            let mut end = self.visited.len();
-            self.visited.push(node);
+        self.visited.resize(first + nodes.len(), 0);
+        let mut end = first;
+        for &node in nodes.iter().take_while(|&&node| node < field.nodes) {
+            self.visited[end] = node;
             end += self.seen.insert(node);
-            self.visited.truncate(end);
         }
+        self.visited.truncate(end);
         for &node in &self.visited[first..] {
-            prefetch(field.record(node));
+            prefetch(field.records.heads.get(node));
         }
-        self.pending += self.visited.len() - first;
+        self.pending += end - first;
     }
 
-    /// Expands the closest node and asks for its neighbours' records; `false` when the walk is over.
+    /// Expands the closest node and asks for its neighbours' heads; `false` when the walk is over.
     #[inline]
     pub(super) fn gather(&mut self, field: &Field) -> bool {
         let Some(node) = self.pool.expand() else { return false };
-        self.look_at(field, field.neighbors(node));
+        self.look_at(field, field.list(node));
         true
     }
 
-    /// Estimates the distances of what was gathered, and asks for the next list.
+    /// Looks at the heads of what was gathered, and asks for the tails of what may be close.
     #[inline]
-    pub(super) fn score(&mut self, field: &Field) {
+    pub(super) fn sift(&mut self, field: &Field) {
         let first = self.visited.len() - self.pending;
         self.pending = 0;
-        for group in self.visited[first..].chunks(GROUP) {
-            let nodes: [u32; GROUP] =
-                std::array::from_fn(|i| group.get(i).copied().unwrap_or(group[0]));
-            let distances =
-                self.target.distances(field.kernels, nodes.map(|node| field.record(node)));
-            self.pool.insert_all(&distances[..group.len()], group);
+        let (nodes, bound) = (&self.visited[first..], self.pool.bound());
+        let RecordsView { heads, tails } = field.records;
+        field.kernels.sift(heads, nodes, &self.target.aim, bound, &mut self.near);
+        for row in self.near.rows() {
+            prefetch(tails.get(row.number));
         }
+    }
+
+    /// Puts what may be close into the pool, and asks for the next list.
+    #[inline]
+    pub(super) fn score(&mut self, field: &Field) {
+        let RecordsView { heads, tails } = field.records;
+        field.kernels.refine(heads, tails, &self.target.aim, &mut self.near);
+        self.pool.insert_all(self.near.rows());
         if let Some(next) = self.pool.peek() {
             prefetch(field.list(next));
         }
@@ -155,15 +156,18 @@ impl Walk {
     }
 
     /// Walks to the end.
-    pub(super) fn run(&mut self, field: &Field, entries: &[u32], width: usize) {
-        self.start(field, entries, width);
-        self.score(field);
-        while self.gather(field) {
+    pub(super) fn run(&mut self, field: &Field, entries: &[u32], stop: Stop) {
+        self.start(field, entries, stop);
+        loop {
+            self.sift(field);
             self.score(field);
+            if !self.gather(field) {
+                break;
+            }
         }
     }
 
-    /// How many distances were estimated.
+    /// How many nodes were looked at.
     pub(super) fn cost(&self) -> usize {
         self.visited.len()
     }

@@ -11,7 +11,6 @@ use crate::engine::build::{self, record};
 use crate::engine::rows::Rows;
 use crate::engine::scope::Scope;
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::flat;
 use crate::observe::Observer;
 use crate::search::filter::KeyFilter;
 use crate::search::merge::Layers;
@@ -213,20 +212,9 @@ impl<'a> Search<'a> {
         }
         self.check_size(base.dim())?;
         let layers = Layers { base, index: generation.index.as_deref(), delta };
-        let mut top = self.top();
-        match layers.search(&self.query, self.k, &self.filter, &mut top, observer) {
-            Err(error) if error.kind() == ErrorKind::Plugin => {
-                notices.push(without_plugin(&error));
-                let exact = match base.vectors() {
-                    Some(vectors) => Some(flat::over(vectors, self.scope.metric, observer)?),
-                    None => None,
-                };
-                let layers = Layers { index: exact.as_deref(), ..layers };
-                top = self.top();
-                layers.search(&self.query, self.k, &self.filter, &mut top, observer)?;
-            }
-            searched => searched?,
-        }
+        let (top, failure) =
+            layers.search_or_exact(&self.query, self.k, &self.filter, || self.top(), observer)?;
+        notices.extend(failure.as_ref().map(without_plugin));
         Ok((top.finish(), plan))
     }
 
@@ -315,7 +303,7 @@ impl<'a> Search<'a> {
 }
 
 /// What the user is told when a plugin is of no use.
-fn without_plugin(error: &Error) -> String {
+pub(super) fn without_plugin(error: &Error) -> String {
     let hint = error.next_step().map_or_else(String::new, |hint| format!("; {hint}"));
     format!("every row was compared, because {error}{hint}")
 }

@@ -1,7 +1,7 @@
 //! One answer from a base, its structure, and the rows that are newer.
 
-use crate::error::Result;
-use crate::index::Index;
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::{Index, flat};
 use crate::observe::Observer;
 use crate::search::filter::KeyFilter;
 use crate::search::query::Query;
@@ -21,6 +21,34 @@ pub struct Layers<'a> {
 }
 
 impl Layers<'_> {
+    /// [`Layers::search`] into what `top` makes; through an exact index where a plugin fails, whose
+    /// error is returned beside the rows.
+    ///
+    /// # Errors
+    /// As [`Layers::search`], but for those of plugins.
+    pub fn search_or_exact(
+        &self,
+        query: &Query,
+        k: usize,
+        filter: &KeyFilter,
+        top: impl Fn() -> TopK,
+        observer: &dyn Observer,
+    ) -> Result<(TopK, Option<Error>)> {
+        let mut closest = top();
+        let failure = match self.search(query, k, filter, &mut closest, observer) {
+            Ok(()) => return Ok((closest, None)),
+            Err(error) if error.kind() == ErrorKind::Plugin => error,
+            Err(error) => return Err(error),
+        };
+        let vectors = self.base.vectors();
+        let exact =
+            vectors.map(|vectors| flat::over(vectors, query.metric(), observer)).transpose()?;
+        let layers = Layers { base: self.base, index: exact.as_deref(), delta: self.delta };
+        let mut closest = top();
+        layers.search(query, k, filter, &mut closest, observer)?;
+        Ok((closest, Some(failure)))
+    }
+
     /// Puts the closest of all rows that `filter` admits into `top`, which keeps `k`.
     ///
     /// # Errors

@@ -1,13 +1,18 @@
 //! Plugins that are missing, hang, die or answer nonsense: an error that names them, and the right
 //! answer all the same.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use simdex::ErrorKind;
+use simdex::engine::live::{Live, LiveRequest, Scoring};
 use simdex::observe::{Observer, Silent};
+use simdex::{ErrorKind, Metric};
 
-use crate::scene::{Programs, assert_right, built, define, engine, lines, query, scene};
+use crate::common::naive;
+use crate::scene::{
+    COLLECTION, Programs, assert_right, built, define, engine, lines, query, scene,
+};
 
 pub const TESTS: &[(&str, fn())] = &[
     ("searches_survive_every_fault", searches_survive_every_fault),
@@ -18,6 +23,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("a_missing_plugin_is_named", a_missing_plugin_is_named),
     ("a_killed_process_is_started_again", a_killed_process_is_started_again),
     ("a_caller_can_stop_a_search", a_caller_can_stop_a_search),
+    ("an_index_kept_open_survives_faults", an_index_kept_open_survives_faults),
 ];
 
 fn searches_survive_every_fault() {
@@ -149,6 +155,28 @@ fn a_killed_process_is_started_again() {
     assert!(killed.success());
     assert_eq!(assert_right(&engine, &scene, 3), [""; 0]);
     assert_eq!(lines(&log).len(), 3);
+}
+
+fn an_index_kept_open_survives_faults() {
+    let scene = scene();
+    let programs = Programs::new(&["persistent"]);
+    for fault in ["none", "search:die", "open:nonsense"] {
+        let parameters = [("fault", fault)];
+        let engine = built(&scene, programs.plugins(), "persistent", &parameters);
+        let live = Live::new(Arc::new(engine), "index");
+        for (scoring, metric) in
+            [(Scoring::Exact, Metric::Cosine), (Scoring::LikeFaiss, Metric::L2)]
+        {
+            let request =
+                LiveRequest { vector: query(1), k: 10, scoring, only: None, without: Vec::new() };
+            let found = live.search(&request, &Silent).unwrap().matches;
+            let found: Vec<_> = found.into_iter().map(|(id, _)| id).collect();
+            let expected = naive(&scene.db, &[COLLECTION], &query(1), metric, 10, None);
+            let expected: Vec<_> = expected.into_iter().map(|(_, id, _)| id).collect();
+            assert_eq!(found, expected, "{fault} {scoring:?}");
+        }
+        crate::scene::engine(&scene, programs.plugins()).drop_index("index").unwrap();
+    }
 }
 
 /// Wants to stop at the tenth question.

@@ -4,8 +4,8 @@
 //! factor (see [`crate::kernels`]). So rows are fetched until the next one is farther than the k-th
 //! can be by any rounding; among those fetched the float32 distances decide.
 
-use crate::engine::search::View;
-use crate::error::Result;
+use crate::engine::search::{View, without_plugin};
+use crate::error::{ErrorKind, Result};
 use crate::kernels::Kernels;
 use crate::observe::Observer;
 use crate::search::query::Query;
@@ -80,7 +80,13 @@ fn base_rows(
     });
     let mut wanted = k.saturating_add(MARGIN);
     while k > 0 && wanted < base.rows() {
-        let rows = index.candidates(query, wanted, allowed.as_ref(), observer)?;
+        let rows = match index.candidates(query, wanted, allowed.as_ref(), observer) {
+            Err(error) if error.kind() == ErrorKind::Plugin => {
+                tracing::warn!("{}", without_plugin(&error));
+                return Ok(everything());
+            }
+            rows => rows?,
+        };
         if rows.len() < wanted {
             // An approximate kind found no more, or there are no more.
             return Ok(rows.into_iter().map(|row| row as usize).collect());

@@ -7,6 +7,7 @@ use super::{Held, LiveAnswer, LiveRequest, Scoring, check_size};
 use crate::engine::api::Plan;
 use crate::engine::rows::Rows;
 use crate::engine::scope::Scope;
+use crate::engine::search::without_plugin;
 use crate::error::Result;
 use crate::kernels::Kernels;
 use crate::observe::Observer;
@@ -62,11 +63,16 @@ impl Held {
             of(&generation.base) + tail.map_or(0, of)
         };
         let k = request.k.saturating_add(without.iter().map(copies).sum());
-        let mut top = TopK::new(query.metric(), k, &[""]);
+        let new_top = || TopK::new(query.metric(), k, &[""]);
+        let mut top = new_top();
         if query.metric() == self.definition.metric {
             let index = generation.index.as_deref();
             let layers = Layers { base: &generation.base, index, delta };
-            layers.search(query, k, &filter, &mut top, observer)?;
+            let failure;
+            (top, failure) = layers.search_or_exact(query, k, &filter, new_top, observer)?;
+            if let Some(error) = failure {
+                tracing::warn!("{}", without_plugin(&error));
+            }
         } else {
             let live = |row: &usize| !delta.tombstones.contains(*row);
             score_all(&generation.base, live, query, &filter, &mut top, observer)?;

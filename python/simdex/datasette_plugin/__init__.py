@@ -39,10 +39,8 @@ def register_actions(datasette: Any) -> list[Any]:
 
 
 @hookimpl(trylast=True)
-def permission_allowed(actor: Any, action: str) -> bool | None:
-    if action == permissions.MANAGE and actor and actor.get("id") == "root":
-        return True
-    return None
+def permission_allowed(datasette: Any, actor: Any, action: str) -> bool | None:
+    return permissions.has(datasette, actor) if action == permissions.MANAGE else None
 
 
 @hookimpl

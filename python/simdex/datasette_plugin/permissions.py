@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from datasette.utils import actor_matches_allow
 from datasette.utils.asgi import Forbidden
 
 MANAGE = "simdex-manage"
@@ -33,6 +34,14 @@ async def may_manage(datasette: Any, actor: Any) -> bool:
     if _is_1(datasette):
         return bool(await datasette.allowed(action=MANAGE, actor=actor))
     return bool(await datasette.permission_allowed(actor, MANAGE, default=False))
+
+
+def has(datasette: Any, actor: Any) -> bool | None:
+    """For Datasette 0.65: as 1.0 has it, whom the key `permissions` names, else root."""
+    allow = (datasette.metadata("permissions") or {}).get(MANAGE)
+    if allow is not None:
+        return bool(actor_matches_allow(actor, allow))
+    return True if actor and actor.get("id") == "root" else None
 
 
 def refuse(allowed: bool, what: str) -> None:

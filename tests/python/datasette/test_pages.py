@@ -182,6 +182,17 @@ def test_who_may_build(host, tmp_path: Path, action: str) -> None:
     assert not started.datasette._simdex.errors
 
 
+def test_the_permission_goes_to_whom_the_configuration_names(host, file: Path) -> None:
+    config = {"permissions": {"simdex-manage": {"id": "ed"}}}
+    started: Host = host(file, plugins=faiss(("blog", "embeddings")), config=config)
+    started.settle()
+    pages = {actor: started.get("/-/simdex", actor).text for actor in ("root", "ed", "someone")}
+    can = {actor: "Build anew" in page for actor, page in pages.items()}
+    assert can == {"root": False, "ed": True, "someone": False}
+    done = started.request("post", "/-/simdex", "ed", **form(started, "ed", "refresh"))
+    assert done.status_code == 302
+
+
 def test_a_form_of_another_site_is_refused(started: Host) -> None:
     data = {"index": "0", "action": "build"}
     headers = {"origin": "https://elsewhere.example", "sec-fetch-site": "cross-site"}

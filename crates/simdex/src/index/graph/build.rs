@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::kernels::Kernels;
+use crate::kernels::nibbles::{Aim, Near};
 use crate::observe::Observer;
 
 use super::codes::{Coder, Records};
@@ -44,6 +45,28 @@ impl<'a> Points<'a> {
     /// ‖a − b‖²
     pub(super) fn between(&self, a: u32, b: u32) -> f32 {
         self.kernels.squared_l2(self.point(a), self.point(b))
+    }
+}
+
+impl Points<'_> {
+    /// Adds the distances of the codes of a node and of others, as far as the codes tell.
+    fn measure(
+        &self,
+        node: u32,
+        others: &[u32],
+        aim: &mut Aim,
+        near: &mut Near,
+        distances: &mut Vec<f32>,
+    ) {
+        let records = self.records.view(self.coder.shape());
+        self.coder.aim_at_code(records, node, aim);
+        self.kernels.sift(records.heads, others, aim, f32::INFINITY, near);
+        self.kernels.refine(records.heads, records.tails, aim, near);
+        let mut measured = near.rows().iter().peekable();
+        // What is infinitely far isn't near.
+        distances.extend(others.iter().map(|&other| {
+            measured.next_if(|row| row.number == other).map_or(f32::INFINITY, |row| row.distance)
+        }));
     }
 }
 
@@ -132,21 +155,19 @@ fn join(points: &Points, plan: &Plan, links: &mut Links, batch: std::ops::Range<
         .clone()
         .into_par_iter()
         .map_init(Scratch::default, |scratch, node| {
-            let Scratch { walk, candidates, chosen } = scratch;
-            candidates.clear();
             if first {
-                let others = batch.clone().filter(|&other| other != node);
-                candidates.extend(others.map(|other| (points.between(node, other), other)));
+                let others: Vec<u32> = batch.clone().filter(|&other| other != node).collect();
+                scratch.measure(points, node, &others);
             } else {
+                let Scratch { walk, candidates, .. } = scratch;
+                candidates.clear();
                 walk.aim(points.coder, points.point(node));
                 walk.run(&field, &[0], Stop::width(plan.width));
-                candidates.extend(
-                    walk.pool.nodes().map(|(_, other)| (points.between(node, other), other)),
-                );
+                candidates.extend(walk.pool.nodes());
             }
-            sort(candidates);
-            plan.pruning.choose(candidates, chosen, |a, b| points.between(a, b));
-            (node, chosen.clone())
+            let mut chosen = Vec::new();
+            scratch.choose(points, plan, &mut chosen);
+            (node, chosen)
         })
         .collect();
     let mut back: Vec<(u32, u32)> =
@@ -180,11 +201,8 @@ fn join(points: &Points, plan: &Plan, links: &mut Links, batch: std::ops::Range<
 
 /// Cuts a list to the final degree.
 fn cut(points: &Points, plan: &Plan, node: u32, list: &mut Vec<u32>, scratch: &mut Scratch) {
-    let candidates = &mut scratch.candidates;
-    candidates.clear();
-    candidates.extend(list.iter().map(|&other| (points.between(node, other), other)));
-    sort(candidates);
-    plan.pruning.choose(candidates, list, |a, b| points.between(a, b));
+    scratch.measure(points, node, list);
+    scratch.choose(points, plan, list);
 }
 
 /// Cuts every list to the final degree.
@@ -212,5 +230,29 @@ pub(super) fn finish(points: &Points, plan: &Plan, links: &mut Links) {
 struct Scratch {
     walk: Walk,
     candidates: Vec<Candidate>,
-    chosen: Vec<u32>,
+    aim: Aim,
+    near: Near,
+    numbers: Vec<u32>,
+}
+
+impl Scratch {
+    /// Makes `others` the candidates for neighbours of `node`.
+    fn measure(&mut self, points: &Points, node: u32, others: &[u32]) {
+        let mut distances = Vec::with_capacity(others.len());
+        let Self { aim, near, .. } = self;
+        points.measure(node, others, aim, near, &mut distances);
+        self.candidates.clear();
+        self.candidates.extend(distances.into_iter().zip(others.iter().copied()));
+    }
+
+    /// Chooses among the candidates.
+    fn choose(&mut self, points: &Points, plan: &Plan, chosen: &mut Vec<u32>) {
+        let Self { candidates, aim, near, numbers, .. } = self;
+        sort(candidates);
+        plan.pruning.choose(candidates, chosen, |node, others, distances| {
+            numbers.clear();
+            numbers.extend(others.iter().map(|&(_, other)| other));
+            points.measure(node, numbers, aim, near, distances);
+        });
+    }
 }

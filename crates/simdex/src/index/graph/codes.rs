@@ -39,6 +39,7 @@ pub(super) struct Coder {
     basis: Basis,
     shape: Shape,
     gains: Vec<f32>,
+    weights: Vec<i16>,
 }
 
 /// The share of the squared length that heads have, where there is enough.
@@ -168,6 +169,7 @@ impl Coder {
             covered < HEAD_SHARE * total
         });
         coder.shape = Shape::new(kept, few.count() + 1);
+        coder.weights = coder.weights();
         coder
     }
 
@@ -179,7 +181,9 @@ impl Coder {
         gains: Vec<f32>,
     ) -> Self {
         let shape = Shape::new(basis.kept(mean.len()), head);
-        Self { kernels, mean, basis, shape, gains }
+        let mut coder = Self { kernels, mean, basis, shape, gains, weights: Vec::new() };
+        coder.weights = coder.weights();
+        coder
     }
 
     pub(super) fn mean(&self) -> &[f32] {
@@ -200,6 +204,48 @@ impl Coder {
 
     pub(super) fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// What a code's values weigh in a product of codes, for each level of a query; 0 where there
+    /// is no value.
+    fn weights(&self) -> Vec<i16> {
+        let inverse = |at: usize| 1.0 / (self.gain(at) * self.gain(at));
+        let largest = (0..self.kept()).map(inverse).fold(0.0, f32::max);
+        let mut weights = vec![0; self.shape.blocks() * BLOCK_DIMS];
+        for at in 0..self.kept() {
+            weights[slot(at)] = (MOST_WEIGHT * inverse(at) / largest).round() as i16;
+        }
+        weights
+    }
+
+    /// Prepares the point of a code as one that distances are measured from: with the code's own
+    /// error, without its point. O(kept).
+    pub(super) fn aim_at_code(&self, records: RecordsView, number: u32, aim: &mut Aim) {
+        let [heads, tails] = [records.heads.get(number), records.tails.get(number)];
+        let mut sums = [0; 2];
+        let (first, second) = self.weights.split_at(self.shape.head * BLOCK_DIMS);
+        for (i, (codes, weights)) in [(heads, first), (tails, second)].into_iter().enumerate() {
+            let levels = &mut aim.levels[i];
+            levels.resize(weights.len(), 0);
+            let blocks = levels.chunks_exact_mut(BLOCK_DIMS).zip(weights.chunks_exact(BLOCK_DIMS));
+            for ((levels, weights), codes) in blocks.zip(codes.chunks_exact(BLOCK_BYTES)) {
+                let (low, high) = levels.split_at_mut(BLOCK_BYTES);
+                let (low_weights, high_weights) = weights.split_at(BLOCK_BYTES);
+                for ((level, &code), weight) in low.iter_mut().zip(codes).zip(low_weights) {
+                    *level = weighed(code & 15, *weight);
+                }
+                for ((level, &code), weight) in high.iter_mut().zip(codes).zip(high_weights) {
+                    *level = weighed(code >> 4, *weight);
+                }
+            }
+            sums[i] = levels.iter().map(|&level| i32::from(level)).sum::<i32>();
+        }
+        let factors = heads.first_chunk().map(Factors::of);
+        let (norm, stretch) = factors.map_or((0.0, 0.0), |f| (f.norm, f.stretch));
+        aim.step = 2.0 * stretch / (MOST_WEIGHT / 128.0);
+        aim.offsets = [sums[0], sums[0] + sums[1]].map(|sum| MIDDLE * sum as f32);
+        aim.norm = norm;
+        aim.rest = 0.0;
     }
 
     /// Puts points (n × dim, row-major) into the basis; (‖point − mean‖², values) of each.
@@ -299,6 +345,15 @@ impl Coder {
         let factors = Factors { norm, stretch, rest };
         record[FIRST_BYTES..BLOCK_BYTES].copy_from_slice(&factors.to_bytes());
     }
+}
+
+/// The weight that brings the largest level of a code to the largest of a query, in 256ths.
+const MOST_WEIGHT: f32 = 2160.0;
+
+/// The level of a query for the level of a code.
+#[inline(always)]
+fn weighed(code: u8, weight: i16) -> i8 {
+    (((2 * i16::from(code) - 15) * weight + 128) >> 8) as i8
 }
 
 /// The values of each block.

@@ -14,25 +14,31 @@ pub(super) struct Pruning {
 }
 
 impl Pruning {
-    /// Chooses at most `degree` of `candidates` (sorted, closest first, without repeats):
-    /// RobustPrune (Subramanya et al. 2019, "DiskANN", Alg. 2).
+    /// Chooses at most `degree` of `candidates` (sorted, closest first, without repeats), which it
+    /// empties: RobustPrune (Subramanya et al. 2019, "DiskANN", Alg. 2).
     ///
-    /// `between` measures two nodes; it is called O(candidates · degree) times.
+    /// `measure` gives the distances of a chosen node to the candidates that are left; it is called
+    /// once for each that is chosen.
     pub(super) fn choose(
         &self,
-        candidates: &[Candidate],
+        candidates: &mut Vec<Candidate>,
         chosen: &mut Vec<u32>,
-        mut between: impl FnMut(u32, u32) -> f32,
+        mut measure: impl FnMut(u32, &[Candidate], &mut Vec<f32>),
     ) {
         chosen.clear();
-        for &(distance, node) in candidates {
+        let mut distances = Vec::with_capacity(candidates.len());
+        while let Some(&(_, closest)) = candidates.first() {
+            chosen.push(closest);
             if chosen.len() == self.degree {
                 break;
             }
-            let covered = chosen.iter().any(|&other| self.alpha * between(other, node) <= distance);
-            if !covered {
-                chosen.push(node);
-            }
+            candidates.remove(0);
+            distances.clear();
+            measure(closest, candidates, &mut distances);
+            let mut between = distances.iter();
+            candidates.retain(|&(distance, _)| {
+                between.next().is_none_or(|between| self.alpha * between > distance)
+            });
         }
     }
 }

@@ -2,8 +2,8 @@
 
     python bench/datasette_faiss.py --faiss VENV_A/bin/python --simdex VENV_B/bin/python
 
-The first Python has datasette and datasette-faiss, the second datasette and simdex. Each is asked in
-a process of its own, in turns. See bench/README.md.
+The first Python has datasette and datasette-faiss, the second datasette and simdex. Each is asked
+in a process of its own, in turns. See bench/README.md.
 """
 
 from __future__ import annotations
@@ -38,11 +38,13 @@ def child(file: str, searches: int) -> None:
     key = "metadata" if __version__.startswith("0.") else "config"
     tables = [["bench", "embeddings"]] if searches else []
     plugins = {"datasette-faiss": {"tables": tables}}
-    datasette = Datasette([file], settings={"sql_time_limit_ms": 60_000}, **{key: {"plugins": plugins}})
-    search = "select faiss_search('bench', 'embeddings', (select embedding from embeddings where id = ?), 10)"
+    datasette = Datasette(
+        [file], settings={"sql_time_limit_ms": 60_000}, **{key: {"plugins": plugins}}
+    )
+    row = "(select embedding from embeddings where id = ?)"
+    search = f"select faiss_search('bench', 'embeddings', {row}, 10)"
     aggregate = (
-        "select faiss_agg(id, embedding, (select embedding from embeddings where id = ?), 10)"
-        f" from embeddings where id <= {AGGREGATED}"
+        f"select faiss_agg(id, embedding, {row}, 10) from embeddings where id <= {AGGREGATED}"
     )
 
     async def run() -> dict:
@@ -60,7 +62,12 @@ def child(file: str, searches: int) -> None:
         if not tables:
             now = time.time()
             ready = {"ready": now - started, "own": now - loaded}
-            return {**ready, "peak": memory("VmHWM"), "held": memory("VmRSS"), "anon": memory("RssAnon")}
+            return {
+                **ready,
+                "peak": memory("VmHWM"),
+                "held": memory("VmRSS"),
+                "anon": memory("RssAnon"),
+            }
         first = await timed(search, 1)
         now = time.time()
         ready = {"ready": now - started, "own": now - loaded}
@@ -110,7 +117,9 @@ def make(file: Path, rows: int, dimensions: int) -> None:
         length = sum(value * value for value in values) ** 0.5
         return struct.pack(f"<{dimensions}f", *(value / length for value in values))
 
-    db.executemany("INSERT INTO embeddings VALUES (?, ?)", ((id, vector()) for id in range(1, rows + 1)))
+    db.executemany(
+        "INSERT INTO embeddings VALUES (?, ?)", ((id, vector()) for id in range(1, rows + 1))
+    )
     db.commit()
     db.close()
 
@@ -122,7 +131,9 @@ def ask(python: str, file: Path, searches: int) -> dict:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     options.add_argument("--faiss", required=True, help="a Python with datasette-faiss")
     options.add_argument("--simdex", required=True, help="a Python with simdex")
     options.add_argument("--rows", type=int, default=50_000)
@@ -170,8 +181,14 @@ def report(bare: dict, turns: list[tuple[str, dict]]) -> None:
 
 
 def processor() -> str:
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
-    return f"{names[0].partition(':')[2].strip()}, {len(names)} cores" if names else "unknown processor"
+    names = [
+        line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
+    return (
+        f"{names[0].partition(':')[2].strip()}, {len(names)} cores"
+        if names
+        else "unknown processor"
+    )
 
 
 if __name__ == "__main__":

@@ -67,7 +67,9 @@ def _entry(item: Any) -> Entry:
         raise ConfigError(f"simdex: tables: a mapping is expected, not {item!r}")
     known = set(Entry.__dataclass_fields__)
     if unknown := set(item) - known:
-        raise ConfigError(f"simdex: tables: unknown keys {sorted(unknown)}; there are {sorted(known)}")
+        raise ConfigError(
+            f"simdex: tables: unknown keys {sorted(unknown)}; there are {sorted(known)}"
+        )
     if not {"database", "table"} <= set(item):
         raise ConfigError(f"simdex: tables: `database` and `table` are needed: {dict(item)!r}")
     if item.get("metric", "l2") not in ("l2", "cosine", "dot"):

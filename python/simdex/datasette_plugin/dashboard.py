@@ -35,7 +35,9 @@ async def dashboard(datasette: Any, request: Any) -> Response:
         if await may_view(datasette, request.actor, table.entry.database, table.entry.table)
     ]
     loop = asyncio.get_running_loop()
-    looked = loop.run_in_executor(None, lambda: [_described(number, table) for number, table in seen])
+    looked = loop.run_in_executor(
+        None, lambda: [_described(number, table) for number, table in seen]
+    )
     context = {
         "indexes": await looked,
         "can_manage": can_manage,

@@ -237,7 +237,9 @@ def _vector(value: Any) -> bytes:
     try:
         return _blob(_encode(value))
     except (ValueError, TypeError, struct.error) as error:
-        raise Refused(f"the vector is neither a blob nor a JSON array of numbers: {error}") from error
+        raise Refused(
+            f"the vector is neither a blob nor a JSON array of numbers: {error}"
+        ) from error
 
 
 def _count(k: Any) -> int:

@@ -37,12 +37,15 @@ def plot(points: list[dict[str, Any]]) -> Markup:
         recall = least_recall + (1 - least_recall) * step / 4
         parts.append(f'<path class="grid" d="M{x(recall):.1f} {TOP}V{HEIGHT - BOTTOM}"/>')
         parts.append(
-            f'<text x="{x(recall):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{recall:.3g}</text>'
+            f'<text x="{x(recall):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">'
+            f"{recall:.3g}</text>"
         )
     for power in range(low, high + 1):
         at = y(10.0**power)
         parts.append(f'<path class="grid" d="M{LEFT} {at:.1f}H{WIDTH - RIGHT}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{10.0**power:g} ms</text>')
+        parts.append(
+            f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{10.0**power:g} ms</text>'
+        )
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">recall</text>')
     names = list(dict.fromkeys(point["name"] for point in points))
@@ -53,12 +56,15 @@ def plot(points: list[dict[str, Any]]) -> Markup:
         path = "L".join(f"{px:.1f} {py:.1f}" for px, py in places)
         parts.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         for (px, py), point in zip(places, own):
-            about = f"{name} {point['settings']}: recall {point['recall']:.4f}, {point['milliseconds']:.3f} ms"
+            speed = f"recall {point['recall']:.4f}, {point['milliseconds']:.3f} ms"
+            about = f"{name} {point['settings']}: {speed}"
             parts.append(
-                f'<circle cx="{px:.1f}" cy="{py:.1f}" r="4" fill="{colour}"><title>{escape(about)}</title></circle>'
+                f'<circle cx="{px:.1f}" cy="{py:.1f}" r="4" fill="{colour}">'
+                f"<title>{escape(about)}</title></circle>"
             )
         parts.append(
-            f'<text x="{LEFT + 10}" y="{TOP + 16 + 16 * number}" fill="{colour}">{escape(name)}</text>'
+            f'<text x="{LEFT + 10}" y="{TOP + 16 + 16 * number}" fill="{colour}">'
+            f"{escape(name)}</text>"
         )
     parts.append("</svg>")
     return Markup("".join(parts))

@@ -68,7 +68,7 @@ class Registry:
             return None
 
     def find(self, database: str, table: str, metric: str | None) -> Table | None:
-        """The table as configured; with several indexes the one with this metric, if there is one."""
+        """The table as configured; of several indexes the one with this metric, if there is one."""
         wanted = (database.lower(), table.lower())
         found = [item for item in self.tables if item.key == wanted]
         fitting = [item for item in found if metric is None or item.entry.metric == metric]

@@ -145,7 +145,8 @@ def _similar_to(
     if ids is None:
         raise NotFound("Row not found")
     entry = place.table.entry
-    sql = f"{id_and_embedding(entry, 'main')} AND {_quote(entry.table)}.{_quote(entry.id or 'id')} IS ?"
+    own_key = f"{_quote(entry.table)}.{_quote(entry.id or 'id')}"
+    sql = f"{id_and_embedding(entry, 'main')} AND {own_key} IS ?"
     row = conn.execute(sql, [ids[0]]).fetchone()
     if row is None or not isinstance(row[1], bytes):
         return Found([], []), "This row has no embedding."

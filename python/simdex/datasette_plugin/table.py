@@ -217,7 +217,8 @@ def id_and_embedding(entry: Entry, schema: str) -> str:
     table = _quote(entry.table)
     id, embedding = _quote(entry.id or "id"), _quote(entry.embedding or "embedding")
     where = entry.where or "1"
-    return f"SELECT {table}.{id}, {table}.{embedding} FROM {_quote(schema)}.{table} WHERE (\n{where}\n)"
+    columns = f"{table}.{id}, {table}.{embedding}"
+    return f"SELECT {columns} FROM {_quote(schema)}.{table} WHERE (\n{where}\n)"
 
 
 def _quote(name: str) -> str:

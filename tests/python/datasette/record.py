@@ -55,7 +55,9 @@ async def answers(case: dict) -> list[str]:
         found = []
         for sql in case["more"]:
             sql = sql.replace(":q", f"x'{case['query']}'")
-            response = await datasette.client.get("/blog.json", params={"sql": sql, "_shape": "arrays"})
+            response = await datasette.client.get(
+                "/blog.json", params={"sql": sql, "_shape": "arrays"}
+            )
             found.append(response.json()["rows"][0][0])
         return found
 
@@ -72,7 +74,10 @@ def main() -> None:
         for case, expected in zip(recorded, json.loads(given.stdout)):
             case["expected"][level] = expected
     target = Path(__file__).parent / "recorded.json"
-    target.write_text(json.dumps({"from": "datasette-faiss 0.2.1, faiss-cpu 1.15.1", "cases": recorded}, indent=1) + "\n")
+    target.write_text(
+        json.dumps({"from": "datasette-faiss 0.2.1, faiss-cpu 1.15.1", "cases": recorded}, indent=1)
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from hosting import Host, SqlError, blob, faiss, fill, literal
-
 from simdex import _native
 
 ROWS = [(1, blob(1, 0)), (2, blob(0.5, 0.5)), (3, blob(0, 1)), (4, blob(-1, 0))]
@@ -51,8 +50,7 @@ def test_the_very_bytes_that_datasette_faiss_gave(host, tmp_path: Path, case: di
 
     def answers() -> list[str]:
         return [
-            started.value("blog", sql.replace(":q", f"x'{case['query']}'"))
-            for sql in case["more"]
+            started.value("blog", sql.replace(":q", f"x'{case['query']}'")) for sql in case["more"]
         ]
 
     # Before the index is built or after: the answer is the same.
@@ -68,7 +66,8 @@ def test_no_more_results_than_rows(plain: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    "k, expected", [("0", "[]"), ("'2'", "[1, 2]"), ("2.0", "[1, 2]"), ("1000000000", "[1, 2, 3, 4]")]
+    "k, expected",
+    [("0", "[]"), ("'2'", "[1, 2]"), ("2.0", "[1, 2]"), ("1000000000", "[1, 2, 3, 4]")],
 )
 def test_how_many(plain: Host, k: str, expected: str) -> None:
     assert plain.value("blog", search(f"{Q}, {k}")) == expected
@@ -106,7 +105,9 @@ def test_a_query_that_is_no_vector(plain: Host, vector: str, reason: str) -> Non
 
 
 def test_unknown_names_and_names_in_other_case(plain: Host) -> None:
-    assert "`nowhere`" in plain.reason("blog", f"select faiss_search('nowhere', 'embeddings', {Q}, 1)")
+    assert "`nowhere`" in plain.reason(
+        "blog", f"select faiss_search('nowhere', 'embeddings', {Q}, 1)"
+    )
     assert "`nothing`" in plain.reason("blog", search(f"{Q}, 1", table="nothing"))
     assert plain.value("blog", f"select faiss_search('BLOG', 'Embeddings', {Q}, 1)") == "[1]"
 
@@ -154,7 +155,9 @@ def test_a_missing_table_is_found_once_it_is_there(host, tmp_path: Path) -> None
     assert started.value("blog", search(f"{Q}, 1")) == "[1]"
 
 
-@pytest.mark.parametrize("table", ['a "quoted" name', "with spaces", "with ]", "[both]", "it's", "ünï"])
+@pytest.mark.parametrize(
+    "table", ['a "quoted" name', "with spaces", "with ]", "[both]", "it's", "ünï"]
+)
 def test_names_of_any_kind(host, tmp_path: Path, table: str) -> None:
     file = fill(tmp_path / "blog.db", table, ROWS)
     started = host(file, plugins=faiss(("blog", table)))
@@ -166,16 +169,16 @@ def test_names_of_any_kind(host, tmp_path: Path, table: str) -> None:
 
 
 def test_ids_of_any_kind(host, tmp_path: Path) -> None:
-    rows = [("b", blob(1)), ("a\n\"é", blob(1)), (2.5, blob(2)), (None, blob(3)), (2.5, blob(4))]
+    rows = [("b", blob(1)), ('a\n"é', blob(1)), (2.5, blob(2)), (None, blob(3)), (2.5, blob(4))]
     file = fill(tmp_path / "blog.db", "embeddings", rows)
     started = host(file, plugins=faiss(("blog", "embeddings")))
     for _ in range(2):
         found = started.value("blog", search(f"{literal(blob(0))}, 9"))
         assert found == '["b", "a\\n\\"\\u00e9", 2.5, null, 2.5]'
         started.settle()
-    assert started.json("blog", f"select faiss_agg(id, embedding, {literal(blob(0))}, 9) from embeddings") == [
-        id for id, _ in rows
-    ]
+    assert started.json(
+        "blog", f"select faiss_agg(id, embedding, {literal(blob(0))}, 9) from embeddings"
+    ) == [id for id, _ in rows]
 
 
 def test_views(host, tmp_path: Path) -> None:

@@ -67,7 +67,9 @@ def test_datasette_itself_writes(host, file: Path) -> None:
 
 
 def test_every_thread_sees_a_change(host, file: Path) -> None:
-    started: Host = host(file, plugins=faiss(("blog", "embeddings")), settings={"num_sql_threads": 4})
+    started: Host = host(
+        file, plugins=faiss(("blog", "embeddings")), settings={"num_sql_threads": 4}
+    )
     started.settle()
     database = started.datasette.get_database("blog")
 
@@ -143,10 +145,16 @@ def test_the_configuration_of_our_own(host, tmp_path: Path) -> None:
         found = started.json("blog", sql, options='{"ids": ["b", "c", "d", 7]}')
         assert [row["id"] for row in found] == ["b", "c"]
         # faiss's distances come from any index.
-        assert started.value("blog", "select faiss_search('blog', 'posts', faiss_encode('[9, 0]'), 1)") == '["b"]'
+        assert (
+            started.value("blog", "select faiss_search('blog', 'posts', faiss_encode('[9, 0]'), 1)")
+            == '["b"]'
+        )
         started.settle()
-    agg = "select simdex_agg_with_scores(slug, vector, '[2, 0]', 2, '{\"metric\": \"dot\"}') from posts"
-    assert started.json("blog", agg) == [{"id": "b", "score": 18.0}, {"id": "a", "score": 2.0}]
+    agg = "select simdex_agg_with_scores(slug, vector, '[2, 0]', 2, :options) from posts"
+    assert started.json("blog", agg, options='{"metric": "dot"}') == [
+        {"id": "b", "score": 18.0},
+        {"id": "a", "score": 2.0},
+    ]
     agg = "select simdex_agg(slug, vector, '[2, 0]', 2) from posts where draft = 0"
     assert started.json("blog", agg) == ["a", "c"]
     assert "options" in started.reason("blog", sql, options="[]")
@@ -229,5 +237,3 @@ def test_changes_keep_the_order_of_the_table_in_ties(host, file: Path) -> None:
     write(file, "delete", f"UPDATE embeddings SET embedding = {literal(blob(2))} WHERE id = 2")
     write(file, "delete", f"UPDATE embeddings SET embedding = {literal(blob(1))} WHERE id = 2")
     assert started.value("blog", SEARCH) == "[-5, 1, 2, 3, 4]"
-
-

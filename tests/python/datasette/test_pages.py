@@ -154,7 +154,10 @@ def form(started: Host, actor: str | None, action: str) -> dict:
     """A POST as the page's own form makes it."""
     data = {"index": "0", "action": action}
     if IS_1:
-        return {"data": data, "headers": {"origin": "http://localhost", "sec-fetch-site": "same-origin"}}
+        return {
+            "data": data,
+            "headers": {"origin": "http://localhost", "sec-fetch-site": "same-origin"},
+        }
     page = started.get("/-/simdex", actor)
     token = re.search(r'name="csrftoken" value="([^"]*)"', page.text)
     data["csrftoken"] = token[1] if token else "none"

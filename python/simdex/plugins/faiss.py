@@ -66,7 +66,7 @@ class Faiss(Plugin):
             self.index.add(vectors)
 
     def __len__(self) -> int:
-        return self.index.ntotal
+        return int(self.index.ntotal)
 
     def search(
         self, queries: np.ndarray, k: int, allowed: np.ndarray | None

@@ -79,11 +79,18 @@ impl CompareArgs {
     }
 }
 
-/// `KIND[:KEY=VALUE,…]`. The engine knows which kinds and keys there are.
+/// `KIND[:KEY=VALUE,…]`. The engine knows which kinds and keys there are. Values may hold commas, as
+/// those of faiss do: a piece without `=` belongs to the value before it.
 fn tried(text: &str) -> Result<Try, String> {
     let (kind, settings) = text.split_once(':').unwrap_or((text, ""));
-    let settings = settings.split(',').filter(|setting| !setting.is_empty());
-    let parameters = settings.map(key_value).collect::<Result<_, _>>();
+    let mut pieces: Vec<String> = Vec::new();
+    for piece in settings.split(',').filter(|piece| !piece.is_empty()) {
+        match pieces.last_mut().filter(|_| !piece.contains('=')) {
+            Some(value) => *value += &format!(",{piece}"),
+            None => pieces.push(piece.to_owned()),
+        }
+    }
+    let parameters = pieces.iter().map(|piece| key_value(piece)).collect::<Result<_, _>>();
     let parameters = parameters.map_err(|_| "expected KIND or KIND:KEY=VALUE,…".to_owned())?;
     Ok(Try { kind: kind.to_owned(), parameters })
 }
@@ -101,5 +108,8 @@ mod tests {
         assert_eq!(set.parameters["a"], "1");
         assert_eq!(set.parameters["b"], "c=d");
         assert!(tried("x:a").is_err());
+        let commas = tried("faiss:factory=IVF256,PQ32,nprobe=4").unwrap();
+        assert_eq!(commas.parameters["factory"], "IVF256,PQ32");
+        assert_eq!(commas.parameters["nprobe"], "4");
     }
 }

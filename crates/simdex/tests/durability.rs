@@ -1,4 +1,4 @@
-//! kill -9 at any moment of define, build, refresh and drop: the next operation works and answers
+//! kill -9 at any moment of define, build, refresh and drop, with every kind of index: the next operation works and answers
 //! right, nothing stays behind, and the database is never touched.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -20,10 +20,11 @@ const ROWS: usize = 3000;
 const DIM: usize = 128;
 const KILLS: u64 = 300;
 const DATABASE: &str = "SIMDEX_TEST_DATABASE";
+const KIND: &str = "SIMDEX_TEST_KIND";
 
 /// Does what it is told, over and over, until it is killed.
 fn work(role: &str) -> ! {
-    let path = variable(DATABASE);
+    let (path, kind) = (variable(DATABASE), variable(KIND));
     let engine = engine(Path::new(&path));
     tell(READY);
     loop {
@@ -33,7 +34,7 @@ fn work(role: &str) -> ! {
             "refresh" => drop(engine.refresh("i", &Silent)),
             "search" => drop(engine.search(&by_id("posts", "0001", 3), &Silent)),
             _ => {
-                let _ = engine.define(new_index("i", &["posts"]));
+                let _ = engine.define(of_kind(&kind, new_index("i", &["posts"])));
                 let _ = engine.build("i", &Silent);
                 let _ = engine.drop_index("i");
             }
@@ -69,9 +70,11 @@ fn killed_at_any_moment() {
     let request = by_vector(Target::Collection("posts".into(), Through::Default), &query, 5);
     for kill in 0..KILLS {
         let role = ["life", "build", "refresh", "search"][kill as usize % 4];
+        let kinds = kinds();
+        let kind = kinds[kill as usize / 4 % kinds.len()];
         if role != "life" {
             // For these there has to be an index, and something to take in.
-            match engine.define(new_index("i", &["posts"])) {
+            match engine.define(of_kind(kind, new_index("i", &["posts"]))) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 defined => drop(defined.unwrap()),
             }
@@ -85,7 +88,7 @@ fn killed_at_any_moment() {
         }
         let before = std::fs::read(&path).unwrap();
         let mut command = command("killed_at_any_moment", role);
-        let mut worker = Worker::start(command.env(DATABASE, &path));
+        let mut worker = Worker::start(command.env(DATABASE, &path).env(KIND, kind));
         worker.wait_for(READY);
         // From the first system calls to the second or third round. Short delays are the likelier
         // ones, since the first steps are the quicker ones.
@@ -115,7 +118,7 @@ fn killed_at_any_moment() {
         assert_eq!(verified.problems, [""; 0], "{case}");
     }
     // One successful write of each kind leaves nothing of all those deaths.
-    let _ = engine.define(new_index("i", &["posts"]));
+    let _ = engine.define(of_kind("flat", new_index("i", &["posts"])));
     engine.build("i", &Silent).unwrap();
     engine.define(new_index("other", &["posts"])).unwrap();
     engine.drop_index("other").unwrap();
@@ -156,7 +159,9 @@ fn killed_while_the_log_holds_rows() {
     for kill in 0..40 {
         let role = ["build", "refresh", "search", "life"][kill % 4];
         let mut command = command("killed_while_the_log_holds_rows", role);
-        let mut worker = Worker::start(command.env(DATABASE, scene.path()));
+        let mut worker = Worker::start(
+            command.env(DATABASE, scene.path()).env(KIND, kinds()[kill % kinds().len()]),
+        );
         worker.wait_for(READY);
         let (started, delay) = (Instant::now(), Duration::from_micros(random.below(20_000)));
         while started.elapsed() < delay {

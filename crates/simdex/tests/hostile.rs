@@ -12,6 +12,7 @@ use common::*;
 use serde_json::{Value, json};
 use simdex::engine::api::*;
 use simdex::observe::Silent;
+use simdex::snapshot::segment::Segment;
 use simdex::store::Id;
 use simdex::{Engine, Metric};
 
@@ -25,9 +26,14 @@ struct Victim {
 
 impl Victim {
     fn new() -> Self {
+        Self::of_kind("flat")
+    }
+
+    fn of_kind(kind: &str) -> Self {
         let scene = Scene::with_rows("delete", "posts", 6, 4);
         let engine = scene.engine();
-        define_and_build(&engine, "i", &["posts"]);
+        engine.define(of_kind(kind, new_index("i", &["posts"]))).unwrap();
+        engine.build("i", &Silent).unwrap();
         let query = Random(5).vector(4);
         let target = Target::Collection("posts".into(), Through::Default);
         let expected = naive(&scene.db, &["posts"], &query, Metric::Cosine, 10, None);
@@ -265,12 +271,47 @@ fn a_hostile_segment() {
         let notices = target.assert_survives(case);
         assert!(notices[0].contains("was damaged and has been rebuilt"), "{case}: {notices:?}");
     }
-    // Norms are not fingerprinted: wrong ones, with a checksum that fits, are not found out, but
-    // they neither crash a search nor change a score.
-    good.restore(&home(&target.scene.path()));
-    std::fs::write(&path, with_section(&base, "kind.norms", &[0xff; 24])).unwrap();
-    let answer = target.engine.search(&target.request, &Silent).unwrap();
-    assert!(answer.matches.iter().all(|m| {
-        target.expected.iter().any(|(_, id, score)| *id == m.id && *score == m.score)
-    }));
+}
+
+/// What kinds keep is not fingerprinted: wrong content, with a checksum that fits, is found out or
+/// not, but it neither crashes a search nor changes a score.
+#[test]
+fn hostile_sections_of_every_kind() {
+    for kind in kinds() {
+        let target = Victim::of_kind(kind);
+        let manifest = read(&target.manifest());
+        let path = target.manifest().with_file_name(manifest["base"]["file"].as_str().unwrap());
+        let good = common::sidecar::Copy::of(&home(&target.scene.path()));
+        let base = std::fs::read(&path).unwrap();
+        let segment = Segment::open(&path).unwrap();
+        let names: Vec<_> = segment.names().filter(|name| name.starts_with("kind.")).collect();
+        assert!(!names.is_empty(), "{kind}");
+        for name in names {
+            let content = segment.section::<u8>(name).unwrap().to_vec();
+            let mut random = Random(4);
+            let mut noise = |_: &u8| random.next() as u8;
+            let longer = [&content[..], &[1; 64]].concat();
+            for content in [
+                vec![],
+                vec![0; content.len()],
+                vec![0xff; content.len()],
+                content.iter().map(&mut noise).collect(),
+                content[..content.len() / 2].to_vec(),
+                longer,
+            ] {
+                good.restore(&home(&target.scene.path()));
+                std::fs::write(&path, with_section(&base, name, &content)).unwrap();
+                let answer = target.engine.search(&target.request, &Silent).unwrap();
+                for found in &answer.matches {
+                    let is_right = |(_, id, score): &(String, Id, f64)| {
+                        *id == found.id && *score == found.score
+                    };
+                    assert!(target.expected.iter().any(is_right), "{kind} {name}");
+                }
+                let _ = target.engine.verify("i", &Silent);
+                target.engine.build("i", &Silent).unwrap();
+                target.assert_survives(&format!("{kind} {name}"));
+            }
+        }
+    }
 }

@@ -79,9 +79,9 @@ pub(crate) struct CreateArgs {
     /// Only the rows of the table that meet this SQL condition
     #[arg(long = "where", value_name = "SQL", requires = "table", help_heading = "Table options")]
     pub(crate) condition: Option<String>,
-    /// Kind of index, or a plugin's name; `auto` picks for you
-    #[arg(long, default_value = AUTO)]
-    pub(crate) kind: String,
+    /// Kind of index, or a plugin's name [default: auto, which picks for you]
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
     /// How closeness is measured [default: cosine for collections, l2 for tables]
     #[arg(long, value_parser = metric_parser())]
     pub(crate) metric: Option<Metric>,
@@ -170,9 +170,6 @@ pub(crate) struct DefaultArgs {
     pub(crate) clear: Vec<String>,
 }
 
-/// The choice that leaves the kind to the engine.
-pub(crate) const AUTO: &str = "auto";
-
 pub(super) fn metric_parser() -> impl clap::builder::TypedValueParser<Value = Metric> {
     use clap::builder::TypedValueParser;
     PossibleValuesParser::new(Metric::ALL.map(Metric::name)).try_map(|name| name.parse::<Metric>())
@@ -199,8 +196,7 @@ Examples:
 fn create_long_help() -> String {
     let examples = CREATE_EXAMPLES.split("\n\n").next().unwrap_or_default();
     let mut help = format!("{examples}\n\nKinds of index:\n");
-    help += &format!("  {AUTO:<8}  picks a kind for you\n");
-    for kind in KINDS.iter().filter(|kind| kind.name() != AUTO) {
+    for kind in KINDS {
         help += &format!("  {:<8}  {}\n", kind.name(), kind.about());
         for parameter in kind.parameters() {
             let setting = format!("{}={}", parameter.name, parameter.default);

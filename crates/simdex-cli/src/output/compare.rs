@@ -1,6 +1,6 @@
 //! Comparisons: as JSON, as a table, as a page. One form a file.
 
-use simdex::compare::Trial;
+use simdex::compare::{Comparison, Trial};
 use simdex::index::Parameters;
 
 pub(crate) mod html;
@@ -15,6 +15,13 @@ fn label(trial: &Trial) -> String {
         None if trial.parameters.is_empty() => trial.kind.clone(),
         None => format!("{}: {}", trial.kind, list(&trial.parameters)),
     }
+}
+
+/// What each kind that picks among others picked, in a sentence each.
+fn picks(comparison: &Comparison) -> impl Iterator<Item = String> {
+    let picked =
+        |trial: &Trial| Some(format!("{} picked {}", label(trial), trial.picked.as_ref()?));
+    comparison.trials.iter().filter_map(picked)
 }
 
 /// `a=1 b=2`; `-` when there are none.
@@ -40,7 +47,7 @@ fn milliseconds(ms: f64) -> String {
 
 #[cfg(test)]
 mod samples {
-    use simdex::compare::{Comparison, Latency, Point};
+    use simdex::compare::{Latency, Point};
 
     use super::*;
 
@@ -56,6 +63,7 @@ mod samples {
         let trial = |index: Option<&str>, kind: &str, points| Trial {
             index: index.map(str::to_owned),
             kind: kind.to_owned(),
+            picked: (kind == "curve").then(|| "x: <it> fits".to_owned()),
             metric: simdex::Metric::Cosine,
             parameters: Parameters::new(),
             build_seconds: 1.25,

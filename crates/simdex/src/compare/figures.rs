@@ -14,6 +14,8 @@ pub struct Trial {
     pub index: Option<String>,
     /// The kind.
     pub kind: String,
+    /// What the kind picked, and why, where it is one that picks.
+    pub picked: Option<String>,
     /// The metric.
     pub metric: Metric,
     /// Parameters of the build.

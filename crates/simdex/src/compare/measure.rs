@@ -89,15 +89,17 @@ impl<'a> Workload<'a> {
         let start = Instant::now();
         let sections = kind.build_in(&self.job(parameters, folder.path()), observer)?;
         let build_seconds = start.elapsed().as_secs_f64();
-        let mut points = Vec::new();
+        let (mut points, mut picked) = (Vec::new(), None);
         for parameters in parameter_sets(contender) {
             let index = kind.open_in(&self.job(&parameters, folder.path()), &sections)?;
+            picked = index.picked();
             let stage = format!("searching {}{}", contender.label(), list(&parameters));
             points.push(self.point(&*index, parameters, &stage, observer)?);
         }
         Ok(Trial {
             index: contender.index.clone(),
             kind: kind.name().to_owned(),
+            picked,
             metric: self.metric,
             parameters: parameters.clone(),
             build_seconds,

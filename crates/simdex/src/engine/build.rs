@@ -12,7 +12,7 @@ use crate::engine::api::{Action, Report, Skipped};
 use crate::engine::rows::Rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::plugin::Plugins;
-use crate::index::{AnyKind, Job, Previous, Sections};
+use crate::index::{AnyKind, Index, Job, Previous, Sections};
 use crate::observe::Observer;
 use crate::search::wear;
 use crate::snapshot::diff::Delta;
@@ -89,6 +89,7 @@ fn build_locked(
     let (file, rows) = copy_rows(database, definition, locked, observer)?;
     let Copied { snapshot, mut segment, census, seen } = rows;
     let files = locked.temporary_folder()?;
+    let mut notices = Vec::new();
     if let Some(vectors) = snapshot.vectors() {
         let kind = AnyKind::named(&definition.kind, plugins)?;
         let (metric, parameters) = (definition.metric, &definition.parameters);
@@ -104,6 +105,10 @@ fn build_locked(
             None => kind.build_in(&job, observer)?,
         };
         write_structure(&mut segment, definition, &sections)?;
+        if let AnyKind::BuiltIn(kind) = kind {
+            let index = kind.open(vectors.clone(), metric, parameters, &sections)?;
+            notices.extend(approximate_notice(&definition.name, &*index));
+        }
     } else {
         write_structure(&mut segment, definition, &Sections::new())?;
     }
@@ -131,8 +136,16 @@ fn build_locked(
         deletes: 0,
         skipped: census.skipped(),
         elapsed: start.elapsed(),
-        notices: Vec::new(),
+        notices,
     })
+}
+
+/// What the user is told when a kind picked approximate searches on its own.
+fn approximate_notice(name: &str, index: &dyn Index) -> Option<String> {
+    let picked = index.picked().filter(|_| !index.is_exact())?;
+    Some(format!(
+        "searches of index `{name}` are approximate, as {picked}; kind `flat` is always exact"
+    ))
 }
 
 /// Rows copied into an unfinished segment.
@@ -202,7 +215,7 @@ pub(super) fn refresh(
             let before = Before::Built(0);
             let mut report =
                 build_locked(database, definition, &locked, plugins, before, observer)?;
-            report.notices = notices;
+            report.notices.append(&mut notices);
             return Ok(report);
         }
         Err(error) => return Err(error),

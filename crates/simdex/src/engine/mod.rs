@@ -28,7 +28,7 @@ use crate::store::native::Native;
 use crate::store::source::Source;
 
 /// The kind used when none is asked for.
-const DEFAULT_KIND: &str = "flat";
+const DEFAULT_KIND: &str = "auto";
 
 /// One database and its indexes. Holds nothing open between calls but processes of plugins, which end
 /// with it.

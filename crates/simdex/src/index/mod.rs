@@ -19,12 +19,13 @@ use crate::observe::Observer;
 use crate::search::query::Query;
 use crate::types::Metric;
 
+pub mod auto;
 pub mod flat;
 pub mod graph;
 pub mod plugin;
 
 /// Every built-in kind, in the order they are offered.
-pub const KINDS: &[&dyn Kind] = &[&flat::Flat, &graph::Graph];
+pub const KINDS: &[&dyn Kind] = &[&flat::Flat, &graph::Graph, &auto::Auto];
 
 /// A kind: built in, or a plugin.
 #[derive(Clone)]
@@ -261,5 +262,15 @@ pub trait Index: Send + Sync {
     /// Facts about the structure for `index show`: (label, value).
     fn facts(&self) -> Vec<(String, String)> {
         Vec::new()
+    }
+
+    /// Whether [`Index::candidates`] always holds the true nearest rows.
+    fn is_exact(&self) -> bool {
+        false
+    }
+
+    /// What a kind that picks among others picked, and why.
+    fn picked(&self) -> Option<String> {
+        None
     }
 }

@@ -120,6 +120,16 @@ pub fn new_index(name: &str, collections: &[&str]) -> NewIndex {
     }
 }
 
+/// The same of another kind than the usual one.
+pub fn of_kind(kind: &str, index: NewIndex) -> NewIndex {
+    NewIndex { kind: Some(kind.to_owned()), ..index }
+}
+
+/// The names of all kinds.
+pub fn kinds() -> Vec<&'static str> {
+    simdex::index::KINDS.iter().map(|kind| kind.name()).collect()
+}
+
 pub fn define_and_build(engine: &Engine, name: &str, collections: &[&str]) -> Report {
     engine.define(new_index(name, collections)).unwrap();
     engine.build(name, &Silent).unwrap()

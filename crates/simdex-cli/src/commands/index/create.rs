@@ -3,7 +3,7 @@
 use simdex::engine::api::{IndexInfo, MakeDefault, ModelRule, NewIndex, NewSource, Report};
 
 use crate::app::App;
-use crate::args::index::{AUTO, CreateArgs};
+use crate::args::index::CreateArgs;
 use crate::output::table::{rows, seconds};
 use crate::shell::quote;
 
@@ -28,7 +28,7 @@ fn definition(args: &CreateArgs) -> NewIndex {
     NewIndex {
         name: args.name.clone(),
         sources: sources(args),
-        kind: Some(args.kind.clone()).filter(|kind| kind != AUTO),
+        kind: args.kind.clone(),
         metric: args.metric,
         parameters: args.parameters.iter().cloned().collect(),
         default: match (args.default.yes, args.default.no) {

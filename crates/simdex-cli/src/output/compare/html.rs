@@ -3,7 +3,7 @@
 use simdex::compare::{Comparison, Point, Trial};
 
 use super::plot::{self, Line, Spot, escape};
-use super::{label, list, rate, text};
+use super::{label, list, picks, rate, text};
 use crate::output::table::Align;
 
 /// The page. `title` says what was compared.
@@ -67,8 +67,8 @@ fn legend(comparison: &Comparison) -> String {
 }
 
 fn notices(comparison: &Comparison) -> String {
-    let notices = comparison.notices.iter();
-    notices.map(|notice| format!("<p class=\"note\">{}</p>\n", escape(notice))).collect()
+    let notices = comparison.notices.iter().cloned().chain(picks(comparison));
+    notices.map(|notice| format!("<p class=\"note\">{}</p>\n", escape(&notice))).collect()
 }
 
 fn table(comparison: &Comparison) -> String {
@@ -101,6 +101,7 @@ mod tests {
         let page = page("a<script>", &comparison());
         assert!(page.contains("a&lt;script&gt;") && page.contains("&lt;a &amp; b&gt; (curve)"));
         assert!(!page.contains("<script") && !page.contains("<a &"), "{page}");
+        assert!(page.contains("picked x: &lt;it&gt; fits"), "{page}");
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(crate) struct Report<'a> {
 struct Point<'a> {
     index: Option<&'a str>,
     kind: &'a str,
+    picked: Option<&'a str>,
     metric: Metric,
     parameters: &'a Parameters,
     build_seconds: f64,
@@ -38,6 +39,7 @@ pub(crate) fn report(comparison: &Comparison) -> Report<'_> {
         trial.points.iter().map(|point| Point {
             index: trial.index.as_deref(),
             kind: &trial.kind,
+            picked: trial.picked.as_deref(),
             metric: trial.metric,
             parameters: &point.parameters,
             build_seconds: trial.build_seconds,

@@ -2,7 +2,7 @@
 
 use simdex::compare::{Comparison, Point, Trial};
 
-use super::{label, list, milliseconds, rate};
+use super::{label, list, milliseconds, picks, rate};
 use crate::output::table::{Align, bytes, count, rows, seconds, table};
 
 const COLUMNS: [(&str, Align); 12] = [
@@ -22,7 +22,11 @@ const COLUMNS: [(&str, Align); 12] = [
 
 /// What was measured, in a sentence and a table.
 pub(crate) fn report(comparison: &Comparison) -> String {
-    format!("{}\n\n{}", sentence(comparison), table(&COLUMNS, cells(comparison)))
+    let mut text = format!("{}\n\n{}", sentence(comparison), table(&COLUMNS, cells(comparison)));
+    for picked in picks(comparison) {
+        text += &format!("\n\n{picked}");
+    }
+    text
 }
 
 /// What was measured on what.
@@ -74,7 +78,8 @@ mod tests {
         let text = report(&super::super::samples::comparison());
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "99,000 rows of 384 dimensions, 1,000 queries for 10, 1 thread");
-        assert_eq!(lines.len(), 2 + 1 + 3);
+        assert_eq!(lines.len(), 2 + 1 + 3 + 2);
+        assert_eq!(lines[7], "<a & b> (curve) picked x: <it> fits");
         assert!(lines[3].starts_with("scan") && lines[3].contains(" 1.0000 "), "{text}");
         assert!(lines[5].contains("w=80") && lines[5].contains("8,000"), "{text}");
     }

@@ -234,6 +234,10 @@ impl Index for FlatIndex {
         Ok(found.into_iter().flatten().collect())
     }
 
+    fn is_exact(&self) -> bool {
+        true
+    }
+
     fn facts(&self) -> Vec<(String, String)> {
         let scan = if self.codes.is_some() && self.uses_codes() {
             "4-bit codes, then float32"

@@ -129,6 +129,42 @@ impl Kind for Graph {
     }
 }
 
+/// The parameter that says how many of the true nearest rows to find.
+pub(super) use settings::RECALL;
+
+/// The share of the true nearest rows that `parameters` ask for.
+///
+/// # Errors
+/// `Invalid` when it can't be used.
+pub(super) fn target_recall(parameters: &Parameters) -> Result<f64> {
+    number(parameters, RECALL.name)
+}
+
+/// More distances than searches of rows with structure take.
+pub(super) const MOST_DISTANCES: f64 = 25_000.0;
+
+/// A graph for which a margin is known that reaches its target.
+pub(super) struct Tuned {
+    pub(super) index: Box<dyn Index>,
+    /// Distances that a search estimates.
+    pub(super) distances: f64,
+}
+
+/// Opens what [`Graph`] built; `None` where no margin reaches the target for `k` rows.
+///
+/// # Errors
+/// As [`Kind::open`].
+pub(super) fn open_tuned(
+    vectors: Matrix,
+    metric: Metric,
+    parameters: &Parameters,
+    sections: &Sections,
+    k: usize,
+) -> Result<Option<Tuned>> {
+    let index = GraphIndex::open(vectors, metric, parameters, sections)?;
+    Ok(index.distances(k).map(|distances| Tuned { index: Box::new(index), distances }))
+}
+
 /// The mean of the points. O(n · dim), in float64.
 fn mean(values: &[f32], dim: usize) -> Vec<f32> {
     let mut sums = vec![0.0f64; dim];

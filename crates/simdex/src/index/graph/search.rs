@@ -75,6 +75,12 @@ impl GraphIndex {
         })
     }
 
+    /// Distances that a search for `k` rows estimates; `None` where no margin reaches the target.
+    pub(super) fn distances(&self, k: usize) -> Option<f64> {
+        let reached = self.layout.header.curve.margin(self.recall, k);
+        reached.map(|(_, distances)| distances)
+    }
+
     fn field(&self) -> Field<'_> {
         self.layout.field(self.ranker.kernels)
     }

@@ -3,14 +3,17 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Parameter, Parameters};
 
+/// The target recall.
+pub(in crate::index) const RECALL: Parameter = Parameter {
+    name: "recall",
+    default: "0.95",
+    about: "share of the true nearest rows to find; sets the margin as measured at build",
+    check: |value| within(value, 0.0, 1.0),
+};
+
 /// What `--set` accepts.
 pub(super) const PARAMETERS: &[Parameter] = &[
-    Parameter {
-        name: "recall",
-        default: "0.95",
-        about: "share of the true nearest rows to find; sets the margin as measured at build",
-        check: |value| within(value, 0.0, 1.0),
-    },
+    RECALL,
     Parameter {
         name: "degree",
         default: "32",

@@ -16,10 +16,16 @@ pub(crate) fn search(base: &Snapshot, index: Option<&dyn Index>, delta: &Delta, 
     let query: Vec<f64> = (0..vectors.dim()).map(|i| (i as f64 + 0.5).sin()).collect();
     let query = Query::new(&query, metric).expect("a finite query");
     let rows = base.rows() as u64 + delta.tail_rows();
+    let tail = delta.tail.as_ref().and_then(|tail| tail.vectors()).map(|vectors| {
+        let none = index::Parameters::new();
+        let flat = index::kind("flat").expect("it is built in");
+        let sections = flat.build(vectors, metric, &none, &Silent).expect("finite rows");
+        flat.open(vectors.clone(), metric, &none, &sections).expect("as built")
+    });
     for (k, source) in [(2, None), (usize::MAX, None), (3, Some(0))] {
         let filter = KeyFilter { source, ..KeyFilter::default() };
         let mut top = TopK::new(metric, k, &["a", "b"]);
-        let layers = Layers { base, index, delta };
+        let layers = Layers { base, index, delta, tail: tail.as_deref() };
         if layers.search(&query, k, &filter, &mut top, &Silent).is_ok() {
             assert!(top.finish().len() as u64 <= rows);
         }

@@ -45,10 +45,10 @@ fn main() -> Result<()> {
                 let (mut micros, mut hits, mut wanted) = (f64::INFINITY, 0, 0);
                 for _ in 0..3 {
                     let start = Instant::now();
-                    let found: Vec<Vec<u32>> = pool.install(|| {
-                        let pairs = queries.iter().zip(&filters);
-                        pairs.map(|(q, set)| index.candidates(q, K, Some(set), &Silent)).collect()
-                    })?;
+                    let search = |(query, set)| index.candidates(query, K, Some(set), &Silent);
+                    let pairs = queries.iter().zip(&filters);
+                    let found: Vec<Vec<u32>> =
+                        pool.install(|| pairs.map(search).collect::<simdex::Result<_>>())?;
                     micros = micros.min(start.elapsed().as_secs_f64() * 1e6 / queries.len() as f64);
                     (hits, wanted) = score(&base, &queries, &filters, &found);
                 }

@@ -9,12 +9,13 @@ use crate::catalog::Definition;
 use crate::catalog::folder::{IndexFolder, LockedFolder, Manifest, Opened, SegmentRecord};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::plugin::Plugins;
-use crate::index::{self, AnyKind, Index, Job, Sections};
+use crate::index::{self, AnyKind, Index, Job, Sections, tail};
 use crate::matrix::Slab;
 use crate::snapshot::diff::Delta;
 use crate::snapshot::segment::{Segment, SegmentWriter};
 use crate::snapshot::{Snapshot, read_json, write_json};
 use crate::store::source::Source;
+use crate::types::Metric;
 
 const HEAD: &str = "index";
 const KIND_PREFIX: &str = "kind.";
@@ -26,7 +27,7 @@ const TOMBSTONES: &str = "tombstones";
 #[serde(deny_unknown_fields)]
 struct Head {
     kind: String,
-    metric: crate::types::Metric,
+    metric: Metric,
     parameters: index::Parameters,
     /// Keys carry positions in this list: of other sources the same keys are other rows.
     sources: Vec<Source>,
@@ -56,8 +57,26 @@ pub struct Generation {
     pub index: Option<Box<dyn Index>>,
     /// Changes since.
     pub delta: Delta,
-    /// Whether the base's content was proven by reading all of it, just now.
-    pub newly_proven: bool,
+    /// The structure over the delta's rows; `None` when there are none.
+    pub tail: Option<Box<dyn Index>>,
+    /// What was proven right by reading all of it, just now.
+    pub newly_proven: NewlyProven,
+}
+
+/// The segments whose content was checked when a generation was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NewlyProven {
+    /// The base.
+    pub base: bool,
+    /// The delta.
+    pub delta: bool,
+}
+
+impl NewlyProven {
+    /// Whether there is something to record.
+    pub fn any(self) -> bool {
+        self.base || self.delta
+    }
 }
 
 impl std::fmt::Debug for Generation {
@@ -148,15 +167,24 @@ impl Generation {
                 Some(kind.open_in(&job, &kind_sections(&segment)?)?)
             }
         };
-        let delta = match &manifest.delta {
-            None => Delta::none(base.rows()),
+        let mut newly_proven = NewlyProven { base: !proven, delta: false };
+        let (delta, tail) = match &manifest.delta {
+            None => (Delta::none(base.rows()), None),
             Some(record) => {
-                let delta = read_delta(folder.open(record)?.segment, &base, &manifest.base)?;
-                delta.tail.as_ref().map_or(Ok(()), |tail| tail.check(definition.metric))?;
-                delta
+                let Opened { segment, proven } = folder.open(record)?;
+                if !proven || check == Check::Always {
+                    segment.check()?;
+                }
+                let delta = read_delta(&segment, &base, &manifest.base)?;
+                if !proven || check == Check::Always {
+                    delta.tail.as_ref().map_or(Ok(()), |tail| tail.check(definition.metric))?;
+                }
+                newly_proven.delta = !proven;
+                let tail = tail::open(&delta, definition.metric, &kind_sections(&segment)?)?;
+                (delta, tail)
             }
         };
-        Ok(Self { manifest: manifest.clone(), base, index, delta, newly_proven: !proven })
+        Ok(Self { manifest: manifest.clone(), base, index, delta, tail, newly_proven })
     }
 
     /// What the kind made, and the folder with its files.
@@ -220,7 +248,7 @@ pub fn write_structure(
 pub fn write_delta(
     folder: &LockedFolder<'_>,
     base: &SegmentRecord,
-    delta: &Delta,
+    (delta, metric): (&Delta, Metric),
 ) -> Result<Option<SegmentRecord>> {
     if delta.tail.is_none() && delta.tombstones.is_clear() {
         return Ok(None);
@@ -230,6 +258,9 @@ pub fn write_delta(
     if let Some(tail) = &delta.tail {
         tail.write(&mut writer)?;
     }
+    for (name, bytes) in &tail::build(delta, metric)? {
+        writer.section(&format!("{KIND_PREFIX}{name}"), bytes)?;
+    }
     let gone: Vec<u32> = delta.tombstones.ones().map(|row| row as u32).collect();
     writer.section(TOMBSTONES, &gone)?;
     write_json(&mut writer, DELTA, &DeltaHead { base: base.id().to_owned() })?;
@@ -237,11 +268,9 @@ pub fn write_delta(
     folder.install(file, id).map(Some)
 }
 
-fn read_delta(segment: Segment, base: &Snapshot, record: &SegmentRecord) -> Result<Delta> {
-    // Deltas are small: they are checked in full each time.
-    segment.check()?;
+fn read_delta(segment: &Segment, base: &Snapshot, record: &SegmentRecord) -> Result<Delta> {
     let damaged = |message: String| Err(Error::new(ErrorKind::Damaged, message));
-    let head: DeltaHead = read_json(&segment, DELTA)?;
+    let head: DeltaHead = read_json(segment, DELTA)?;
     if head.base != record.id() {
         return damaged(format!("the delta belongs to base {}, not {}", head.base, record.id()));
     }
@@ -257,7 +286,7 @@ fn read_delta(segment: Segment, base: &Snapshot, record: &SegmentRecord) -> Resu
     let tail = match has_tail {
         false => None,
         true => {
-            let tail = Snapshot::open(&segment)?;
+            let tail = Snapshot::open(segment)?;
             if tail.dim() != base.dim() || tail.seed() != base.seed() {
                 return damaged("the delta's rows are not like the base's".into());
             }

@@ -22,6 +22,7 @@ use crate::snapshot::write::Writer;
 use crate::snapshot::{Snapshot, census::Census};
 use crate::store::database::Database;
 use crate::store::identity::DatabaseIdentity;
+use crate::types::Metric;
 
 /// Builds an index anew.
 ///
@@ -235,7 +236,7 @@ pub(super) fn refresh(
     };
     let seen = read.settled_identity().cloned();
     drop(read);
-    record(&locked, &generation, &delta, &census.skipped(), seen)?;
+    record(&locked, &generation, (&delta, definition.metric), &census.skipped(), seen)?;
     let report = summarize(definition, &generation, &delta, start);
     Ok(Report { skipped: census.skipped(), notices, ..report })
 }
@@ -252,15 +253,19 @@ pub(super) fn is_worn(base: &Snapshot, delta: &Delta) -> bool {
 pub(super) fn record(
     locked: &LockedFolder<'_>,
     generation: &Generation,
-    delta: &Delta,
+    (delta, metric): (&Delta, Metric),
     skipped: &Skipped,
     seen: Option<DatabaseIdentity>,
 ) -> Result<()> {
     let mut manifest = Manifest { seen, skipped: *skipped, ..generation.manifest.clone() };
     if !delta.same_rows(&generation.delta) {
-        manifest.delta = write_delta(locked, &manifest.base, delta)?;
+        manifest.delta = write_delta(locked, &manifest.base, (delta, metric))?;
+    } else if generation.newly_proven.delta
+        && let Some(record) = &mut manifest.delta
+    {
+        locked.record_sound(record)?;
     }
-    if generation.newly_proven {
+    if generation.newly_proven.base {
         locked.record_sound(&mut manifest.base)?;
     }
     match manifest == generation.manifest {

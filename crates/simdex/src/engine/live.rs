@@ -258,7 +258,7 @@ impl Live {
         let settled = read.settled_identity().cloned();
         let held = match (view, scope.index) {
             (Some(view), Some((definition, folder))) => {
-                keep(&view, &folder, &read);
+                keep(&view, &folder, scope.metric, &read);
                 Some(Arc::new(Held { definition, view }))
             }
             _ => None,

@@ -11,6 +11,7 @@ use crate::engine::build::{self, record};
 use crate::engine::rows::Rows;
 use crate::engine::scope::Scope;
 use crate::error::{Error, ErrorKind, Result};
+use crate::index::{Index, tail};
 use crate::observe::Observer;
 use crate::search::filter::KeyFilter;
 use crate::search::merge::Layers;
@@ -30,13 +31,21 @@ use crate::types::Metric;
 const MOST_LEARNED: u64 = 64 << 20;
 
 /// A generation, brought up to the rows as they are now.
-#[derive(Debug)]
 pub(super) struct View {
     pub(super) generation: Generation,
     /// What to search beside the base.
     pub(super) delta: Delta,
+    /// The structure over the delta's rows.
+    pub(super) tail: Option<Box<dyn Index>>,
     /// Set when the rows had to be compared.
     pub(super) diff: Option<Census>,
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let View { generation, delta, diff, .. } = self;
+        write!(f, "View({generation:?}, {} newer, {diff:?})", delta.tail_rows())
+    }
 }
 
 impl View {
@@ -73,7 +82,7 @@ impl Engine {
         let matches = search.describe(rows, request.content, &mut notices)?;
         read.confirm()?;
         if let (Some(view), Some((_, folder))) = (&view, &scope.index) {
-            keep(view, folder, &read);
+            keep(view, folder, scope.metric, &read);
         }
         Ok(Answer { matches, metric: scope.metric, plan, notices })
     }
@@ -137,18 +146,23 @@ impl Engine {
 /// Brings a generation up to date: by the files' identity if that proves that nothing changed, else
 /// by comparing all rows. `None`: they are of another size now.
 pub(super) fn view(
-    generation: Generation,
+    mut generation: Generation,
     rows: &Rows<'_>,
     metric: Metric,
     observer: &dyn Observer,
 ) -> Result<Option<View>> {
     let seen = generation.manifest.seen.as_ref();
     if seen.is_some() && seen == rows.transaction().identity() {
-        let delta = generation.delta.clone();
-        return Ok(Some(View { generation, delta, diff: None }));
+        let (delta, tail) = (generation.delta.clone(), generation.tail.take());
+        return Ok(Some(View { generation, delta, tail, diff: None }));
     }
     let (delta, census) = rows.diff(&generation.base, metric, observer)?;
-    Ok(delta.map(|delta| View { generation, delta, diff: Some(census) }))
+    let Some(delta) = delta else { return Ok(None) };
+    let tail = match delta.same_rows(&generation.delta) {
+        true => generation.tail.take(),
+        false => tail::of_new(&delta, metric)?,
+    };
+    Ok(Some(View { generation, delta, tail, diff: Some(census) }))
 }
 
 /// A search within one transaction.
@@ -198,7 +212,7 @@ impl<'a> Search<'a> {
         notices: &mut Vec<String>,
         observer: &dyn Observer,
     ) -> Result<(Vec<Scored>, Plan)> {
-        let View { generation, delta, diff } = view;
+        let View { generation, delta, tail, diff } = view;
         let base = &generation.base;
         let plan = Plan {
             index: self.scope.index.as_ref().map(|(definition, _)| definition.name.clone()),
@@ -211,7 +225,8 @@ impl<'a> Search<'a> {
             return Ok((Vec::new(), plan));
         }
         self.check_size(base.dim())?;
-        let layers = Layers { base, index: generation.index.as_deref(), delta };
+        let layers =
+            Layers { base, index: generation.index.as_deref(), delta, tail: tail.as_deref() };
         let (top, failure) =
             layers.search_or_exact(&self.query, self.k, &self.filter, || self.top(), observer)?;
         notices.extend(failure.as_ref().map(without_plugin));
@@ -397,14 +412,14 @@ fn allowed_keys(
 
 /// Keeps what a search had to find out, so that the next one is instant. Best effort: another
 /// process may be at it, and the place may be read-only.
-pub(super) fn keep(view: &View, folder: &IndexFolder, read: &ReadTransaction<'_>) {
-    let View { generation, delta, diff } = view;
+pub(super) fn keep(view: &View, folder: &IndexFolder, metric: Metric, read: &ReadTransaction<'_>) {
+    let View { generation, delta, diff, .. } = view;
     let vectors = delta.tail_rows() * generation.base.dim() as u64 * 4;
     let learned = match (diff, read.settled_identity()) {
         (Some(census), Some(seen)) if vectors <= MOST_LEARNED => Some((census, seen.clone())),
         _ => None,
     };
-    if learned.is_none() && !generation.newly_proven {
+    if learned.is_none() && !generation.newly_proven.any() {
         return;
     }
     let Ok(locked) = folder.lock(Wait::No) else { return };
@@ -412,10 +427,12 @@ pub(super) fn keep(view: &View, folder: &IndexFolder, read: &ReadTransaction<'_>
         return;
     }
     let kept = match learned {
-        Some((census, seen)) => record(&locked, generation, delta, &census.skipped(), Some(seen)),
+        Some((census, seen)) => {
+            record(&locked, generation, (delta, metric), &census.skipped(), Some(seen))
+        }
         None => {
             let Manifest { skipped, ref seen, .. } = generation.manifest;
-            record(&locked, generation, &generation.delta, &skipped, seen.clone())
+            record(&locked, generation, (&generation.delta, metric), &skipped, seen.clone())
         }
     };
     if let Err(error) = kept {

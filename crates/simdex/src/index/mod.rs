@@ -23,6 +23,7 @@ pub mod auto;
 pub mod flat;
 pub mod graph;
 pub mod plugin;
+pub(crate) mod tail;
 
 /// Every built-in kind, in the order they are offered.
 pub const KINDS: &[&dyn Kind] = &[&flat::Flat, &graph::Graph, &auto::Auto];

@@ -1,5 +1,7 @@
 //! One answer from a base, its structure, and the rows that are newer.
 
+use fixedbitset::FixedBitSet;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Index, flat};
 use crate::observe::Observer;
@@ -18,6 +20,8 @@ pub struct Layers<'a> {
     pub index: Option<&'a dyn Index>,
     /// What has changed since.
     pub delta: &'a Delta,
+    /// The structure over the newer rows; `None` when there are none.
+    pub tail: Option<&'a dyn Index>,
 }
 
 impl Layers<'_> {
@@ -68,11 +72,14 @@ impl Layers<'_> {
                 push(top, exact_score(query, vectors.row(row)), self.base.keys().get(row))?;
             }
         }
-        if let Some((tail, vectors)) =
-            self.delta.tail.as_ref().and_then(|t| Some((t, t.vectors()?)))
+        let newer = self.delta.tail.as_ref();
+        if let (Some(index), Some(tail)) = (self.tail, newer)
+            && let Some(vectors) = tail.vectors()
         {
-            observer.checkpoint()?;
-            for row in (0..tail.rows()).filter(|&row| filter.admits(tail.keys().get(row))) {
+            let nothing_gone = FixedBitSet::with_capacity(tail.rows());
+            let allowed = filter.rows_of(tail, &nothing_gone);
+            for row in index.candidates(query, k, allowed.as_ref(), observer)? {
+                let row = row as usize;
                 push(top, exact_score(query, vectors.row(row)), tail.keys().get(row))?;
             }
         }

@@ -67,7 +67,8 @@ impl Held {
         let mut top = new_top();
         if query.metric() == self.definition.metric {
             let index = generation.index.as_deref();
-            let layers = Layers { base: &generation.base, index, delta };
+            let tail = self.view.tail.as_deref();
+            let layers = Layers { base: &generation.base, index, delta, tail };
             let failure;
             (top, failure) = layers.search_or_exact(query, k, &filter, new_top, observer)?;
             if let Some(error) = failure {

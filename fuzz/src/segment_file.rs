@@ -8,7 +8,7 @@ const HEADER: usize = 4096;
 const ENTRY: usize = 64;
 
 /// Names that readers ask for, and one that they don't.
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 22] = [
     "vectors",
     "keys.offsets",
     "keys.bytes",

@@ -47,7 +47,7 @@ impl Layers<'_> {
         let vectors = self.base.vectors();
         let exact =
             vectors.map(|vectors| flat::over(vectors, query.metric(), observer)).transpose()?;
-        let layers = Layers { base: self.base, index: exact.as_deref(), delta: self.delta };
+        let layers = Layers { index: exact.as_deref(), ..*self };
         let mut closest = top();
         layers.search(query, k, filter, &mut closest, observer)?;
         Ok((closest, Some(failure)))

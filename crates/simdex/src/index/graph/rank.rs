@@ -4,6 +4,7 @@ use crate::kernels::Kernels;
 use crate::kernels::prefetch::prefetch;
 use crate::matrix::Matrix;
 use crate::search::query::Query;
+use crate::search::score::exact_score;
 use crate::types::Metric;
 
 /// How many rows ahead of the ranking their values are asked for.
@@ -48,16 +49,21 @@ impl Ranker {
     }
 
     fn distance(&self, query: &Query, row: &[f32]) -> f32 {
-        let (kernels, query) = (self.kernels, query.rounded());
+        let (kernels, values) = (self.kernels, query.rounded());
         match self.metric {
-            Metric::L2 => kernels.squared_l2(query, row),
-            Metric::Dot => -kernels.dot(query, row),
-            Metric::Cosine => {
-                -kernels.dot(query, row) / kernels.dot(row, row).max(f32::MIN_POSITIVE).sqrt()
-            }
+            Metric::L2 => kernels.squared_l2(values, row),
+            Metric::Dot => -kernels.dot(values, row),
+            Metric::Cosine => match kernels.dot(row, row) {
+                norm if ORDINARY.contains(&norm) => -kernels.dot(values, row) / norm.sqrt(),
+                // Squares of such values overflow float32, or lose digits at its lower end.
+                _ => -(exact_score(query, row) * query.norm()) as f32,
+            },
         }
     }
 }
+
+/// Squared lengths that float32 holds with all its digits, and those of the parts of a row.
+const ORDINARY: std::ops::Range<f32> = 1e-24..1e30;
 
 /// Relative differences below this may be rounding.
 const ROUNDING: f32 = 1e-5;

@@ -37,7 +37,7 @@ impl Creation {
         Ok(NewIndex {
             name: self.name,
             sources: collections.chain(tables).collect(),
-            kind: self.kind.filter(|kind| kind != "auto"),
+            kind: self.kind,
             metric: self.metric.map(|name| name.parse()).transpose().map_err(raise)?,
             parameters: self.options,
             default: match self.default {

@@ -16,6 +16,9 @@ from simdex._llm.options import database_path
 # Bytes of vectors that are read again in a few tenths of a second.
 CHEAP = 256 << 20
 
+# Kinds that are rebuilt in about a second, should so much have changed.
+KINDS = {"flat", "auto"}
+
 
 def follow(cli: click.Group) -> None:
     """Refresh the indexes of a collection once a command has stored rows in it."""
@@ -55,5 +58,5 @@ def _refresh(collection: str, database: str | None) -> None:
         sources = {source["name"] for source in index["sources"] if source["model"] is not None}
         if state["state"] != "built" or collection not in sources:
             continue
-        if state["rows"] * state["dimensions"] * 4 <= CHEAP and index["kind"] != "graph":
+        if state["rows"] * state["dimensions"] * 4 <= CHEAP and index["kind"] in KINDS:
             db.refresh(index["name"])

@@ -22,7 +22,8 @@ class Entry:
     embedding: str | None = None
     where: str | None = None
     metric: str = "l2"
-    kind: str | None = None
+    # Exact, as datasette-faiss is; a kind that may miss rows is for those who ask for it.
+    kind: str | None = "flat"
     name: str | None = None
 
     @property

@@ -23,7 +23,7 @@ class Entry:
     where: str | None = None
     metric: str = "l2"
     # Exact, as datasette-faiss is; a kind that may miss rows is for those who ask for it.
-    kind: str | None = "flat"
+    kind: str = "flat"
     name: str | None = None
 
     @property

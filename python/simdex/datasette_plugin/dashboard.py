@@ -70,7 +70,7 @@ def _described(number: int, table: Table) -> dict[str, Any]:
         "table": entry.table,
         "where": entry.where,
         "metric": entry.metric,
-        "kind": entry.kind or "flat",
+        "kind": entry.kind,
         "is_working": table.working_on,
         "comparison": _compared(table.comparison),
     }

@@ -176,7 +176,7 @@ def _is_as_wanted(info: dict[str, Any], entry: Entry) -> bool:
         and source["name"] == entry.table
         and source["filter"] == entry.where
         and info["metric"] == entry.metric
-        and entry.kind in (None, info["kind"])
+        and info["kind"] == entry.kind
         and (entry.id is None or entry.id.lower() == id_column.lower())
         and (entry.embedding is None or entry.embedding.lower() == embedding.lower())
     )

@@ -181,6 +181,18 @@ def test_a_database_in_memory(host) -> None:
         started.value("_memory", sql)
 
 
+def test_an_index_is_exact_unless_asked_otherwise(host, file: Path) -> None:
+    entry = {"database": "blog", "table": "embeddings", "name": "mine"}
+    tables = [["blog", "embeddings"], {**entry, "kind": "graph"}]
+    started: Host = host(file, plugins={"simdex": {"tables": tables}})
+    started.settle()
+    kinds = [
+        table.open().native.index(table.entry.index)["kind"]
+        for table in started.datasette._simdex.tables
+    ]
+    assert kinds == ["flat", "graph"]
+
+
 def test_what_was_defined_otherwise_is_defined_anew(host, file: Path) -> None:
     entry = {"database": "blog", "table": "embeddings", "name": "mine", "where": "id > 2"}
     started: Host = host(file, plugins={"simdex": {"tables": [{**entry, "where": "id < 3"}]}})

@@ -8,7 +8,7 @@ const HEADER: usize = 4096;
 const ENTRY: usize = 64;
 
 /// Names that readers ask for, and one that they don't.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 23] = [
     "vectors",
     "keys.offsets",
     "keys.bytes",
@@ -31,6 +31,7 @@ const NAMES: [&str; 22] = [
     "kind.graph.rows",
     "other",
     "kind.graph.tails",
+    "kind.auto",
 ];
 
 /// A segment with the sections of a recipe: number of the name (1 byte), length (2), bytes; and so

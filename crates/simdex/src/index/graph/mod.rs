@@ -61,6 +61,12 @@ impl Kind for Graph {
         PARAMETERS
     }
 
+    fn sweep(&self) -> Vec<Parameters> {
+        let targets = ["0.8", "0.9", "0.95", "0.97", "0.98", "0.99", "0.995"];
+        let set = |target: &str| [(RECALL.name.to_owned(), target.to_owned())].into();
+        targets.into_iter().map(set).collect()
+    }
+
     fn build(
         &self,
         vectors: &Matrix,

@@ -8,6 +8,7 @@ mod fuzz;
 mod peers;
 mod python;
 mod step;
+mod system;
 mod test;
 mod workspace;
 

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::step::{Log, Step};
-use crate::{docs, fuzz, python};
+use crate::{docs, fuzz, python, system};
 
 /// How long each fuzz target runs here; `cargo xtask fuzz` runs longer.
 const FUZZ_SECONDS: u32 = 10;
@@ -81,7 +81,10 @@ fn tests(log: &mut Log) -> Result<()> {
 fn package(log: &mut Log) -> Result<()> {
     match python::find() {
         None => log.left_out("Python package", "no Python 3.10 or later was found"),
-        Some(python) => log.part("Python package", || python::test(python)),
+        Some(python) => {
+            system::provide(python, log)?;
+            log.part("Python package", || python::test(python))
+        }
     }
 }
 

@@ -1,0 +1,55 @@
+//! What tests need of the system and pip can't bring: looked for, and installed where we may.
+
+use anyhow::Result;
+
+use crate::step::{Log, Step};
+
+/// Something of the system's that a test needs.
+struct Need {
+    /// The test without it.
+    test: &'static str,
+    /// Its packages on Debian and its kin.
+    packages: &'static [&'static str],
+    /// Whether it is there; asked with a Python at hand.
+    is_there: fn(python: &str) -> bool,
+}
+
+const NEEDS: &[Need] = &[Need {
+    test: "Datasette's pages in a browser",
+    packages: &["chromium"],
+    is_there: |_| BROWSERS.iter().any(|name| Step::new(name).args(["--version"]).succeeds()),
+}];
+
+/// The programs that tests/python/datasette/browser.py looks for.
+const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+
+/// Sees that everything is there, or notes what is left out without it.
+pub(crate) fn provide(python: &str, log: &mut Log) -> Result<()> {
+    for need in NEEDS {
+        if (need.is_there)(python) {
+            continue;
+        }
+        let packages = need.packages.join(" ");
+        if let Err(why) = install(need.packages) {
+            log.left_out(need.test, &format!("{packages} can't be installed here: {why:#}"))?;
+        } else if !(need.is_there)(python) {
+            log.left_out(need.test, &format!("it can't be run with {packages} installed"))?;
+        }
+    }
+    Ok(())
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    anyhow::ensure!(Step::new("apt-get").args(["--version"]).succeeds(), "there is no apt-get");
+    anyhow::ensure!(is_root(), "only root may");
+    Step::new("apt-get").args(["update", "--quiet"]).run()?;
+    Step::new("apt-get")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["install", "--quiet", "--yes", "--no-install-recommends"])
+        .args(packages)
+        .run()
+}
+
+fn is_root() -> bool {
+    Step::new("id").args(["-u"]).read().is_ok_and(|user| user.trim() == "0")
+}

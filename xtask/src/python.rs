@@ -31,7 +31,9 @@ const PLUGIN_PACKAGES: &[&str] = &[
     "hnswlib==0.8.0",
     "usearch==2.26.6",
     "sqlite-vec==0.1.9",
+    "sqlite-vss==0.1.2",
     "apsw",
+    "qdrant-edge-py==0.9.0",
 ];
 
 /// Succeeds on Pythons that llm runs on and that can make environments.

@@ -14,14 +14,28 @@ struct Need {
     is_there: fn(python: &str) -> bool,
 }
 
-const NEEDS: &[Need] = &[Need {
-    test: "Datasette's pages in a browser",
-    packages: &["chromium"],
-    is_there: |_| BROWSERS.iter().any(|name| Step::new(name).args(["--version"]).succeeds()),
-}];
+const NEEDS: &[Need] = &[
+    Need {
+        test: "Datasette's pages in a browser",
+        packages: &["chromium"],
+        is_there: |_| BROWSERS.iter().any(|name| Step::new(name).args(["--version"]).succeeds()),
+    },
+    Need {
+        test: "the index plugin sqlite-vss",
+        packages: &["libblas3", "liblapack3"],
+        is_there: |python| Step::new(python).args(["-c", BLAS]).succeeds(),
+    },
+];
 
 /// The programs that tests/python/datasette/browser.py looks for.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+
+/// Succeeds where sqlite-vss can be loaded, as tests/python/plugins has it.
+const BLAS: &str = "
+import ctypes, sys
+for name in ['libblas.so.3', 'liblapack.so.3'] if sys.platform == 'linux' else []:
+    ctypes.CDLL(name)
+";
 
 /// Sees that everything is there, or notes what is left out without it.
 pub(crate) fn provide(python: &str, log: &mut Log) -> Result<()> {

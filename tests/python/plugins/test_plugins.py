@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -16,7 +17,26 @@ import pytest
 import simdex
 
 ROWS, DIM = 2000, 16
-PLUGINS = ["numpy-matrix", "faiss", "hnswlib", "usearch", "sqlite-vec"]
+
+
+def has_blas() -> bool:
+    """Whether the system has what sqlite-vss is linked with."""
+    try:
+        for name in ["libblas.so.3", "liblapack.so.3"] if sys.platform == "linux" else []:
+            ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
+
+
+#: `cargo xtask test` installs BLAS, or says that it is left out.
+needs_blas = pytest.mark.skipif(not has_blas(), reason="there is no BLAS on this machine")
+
+PLUGINS = ["numpy-matrix", "faiss", "hnswlib", "usearch", "sqlite-vec", "sqlite-vss", "qdrant-edge"]
+TESTED = [
+    pytest.param(plugin, marks=needs_blas) if plugin == "sqlite-vss" else plugin
+    for plugin in PLUGINS
+]
 PROGRAMS = Path(sys.executable).parent
 
 
@@ -31,16 +51,25 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(program, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(
-    "plugin, options",
-    [(plugin, []) for plugin in PLUGINS] + [("faiss", ["factory=IVF16,Flat"])],
-)
-def test_conformance(plugin: str, options: list[str]) -> None:
+def conforms(plugin: str, *options: str) -> None:
     settings = [word for option in options for word in ("--set", option)]
     tested = command("plugin", "test", plugin, "--json", *settings)
     checks = json.loads(tested.stdout)
     assert [check for check in checks if check["outcome"] == "failed"] == []
     assert tested.returncode == 0
+
+
+@pytest.mark.parametrize("plugin", TESTED)
+def test_conformance(plugin: str) -> None:
+    conforms(plugin)
+
+
+@pytest.mark.parametrize(
+    "plugin, option",
+    [("faiss", "factory=IVF16,Flat"), ("qdrant-edge", "full_scan_threshold=10")],
+)
+def test_conformance_of_another_structure(plugin: str, option: str) -> None:
+    conforms(plugin, option)
 
 
 def test_every_plugin_is_listed() -> None:
@@ -63,7 +92,7 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("plugin", PLUGINS)
+@pytest.mark.parametrize("plugin", TESTED)
 def test_an_index_stays_fresh(plugin: str, database: Path) -> None:
     def run(*arguments: str) -> str:
         done = command(*arguments, "-d", str(database))

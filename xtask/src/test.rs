@@ -1,5 +1,7 @@
 //! `cargo xtask test`: every lint and test, in the order in which they fail fastest.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use crate::step::{Log, Step};
@@ -63,16 +65,26 @@ fn lints(log: &mut Log) -> Result<()> {
     })
 }
 
+/// Programs that tests compare with or talk to: what for, the variable that names one, its maker.
+type Peer = (&'static str, &'static str, fn(&str) -> Result<PathBuf>);
+
+const PEERS: &[Peer] = &[
+    ("comparison with llm", "SIMDEX_TEST_LLM", python::llm),
+    ("tests with Chroma", "SIMDEX_TEST_CHROMA", python::chroma),
+    ("tests with Postgres", "SIMDEX_TEST_POSTGRES", python::postgres),
+];
+
 fn tests(log: &mut Log) -> Result<()> {
     let mut tests = Step::cargo("test --workspace --locked");
-    match python::find() {
-        None => log.left_out("comparison with llm", "no Python 3.10 or later was found")?,
-        Some(python) => {
-            tests = tests.env("SIMDEX_TEST_PYTHON", python);
-            match python::llm(python) {
-                Ok(llm) => tests = tests.env("SIMDEX_TEST_LLM", llm),
-                Err(error) => log.left_out("comparison with llm", &format!("{error:#}"))?,
-            }
+    let python = python::find();
+    if let Some(python) = python {
+        tests = tests.env("SIMDEX_TEST_PYTHON", python);
+    }
+    for (name, variable, make) in PEERS {
+        match python.map(make) {
+            None => log.left_out(name, "no Python 3.10 or later was found")?,
+            Some(Ok(program)) => tests = tests.env(variable, program),
+            Some(Err(error)) => log.left_out(name, &format!("{error:#}"))?,
         }
     }
     log.part("tests", || tests.run())

@@ -84,8 +84,10 @@ fn main() -> Result<()> {
         let (mut best, mut found) = (f64::MAX, Vec::new());
         for _ in 0..rounds {
             let start = busy();
-            found = index.candidates_batch(&queries, k, None, &Silent)?;
-            best = best.min(busy() - start);
+            for _ in 0..TOGETHER {
+                found = index.candidates_batch(&queries, k, None, &Silent)?;
+            }
+            best = best.min((busy() - start) / f64::from(TOGETHER));
         }
         let hits: usize = found
             .iter()
@@ -115,6 +117,10 @@ fn main() -> Result<()> {
     }
     Ok(())
 }
+
+/// How many passes over the queries are timed as one: the system counts a thread's time in steps
+/// of milliseconds.
+const TOGETHER: u32 = 4;
 
 /// The sections in a folder; none where there is no folder.
 fn kept(folder: &Path) -> Result<Sections> {

@@ -41,6 +41,12 @@ impl Avx2 {
         unsafe { squared_l2_rows(self, query, rows, out) }
     }
 
+    /// See [`super::Kernels::matrix_product`].
+    pub fn matrix_product(self, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+        // SAFETY: `self` proves that the features exist.
+        unsafe { matrix_product(self, a, b, inner, out) }
+    }
+
     /// See [`super::Kernels::squared_l2_of_faiss`].
     pub fn squared_l2_of_faiss(self, a: &[f32], b: &[f32]) -> f32 {
         // SAFETY: `self` proves that the features exist.
@@ -73,6 +79,11 @@ fn squared_l2_rows(isa: Avx2, query: &[f32], rows: &[f32], out: &mut [f32]) {
     lanes::rows(isa, SquaredDifference, query, rows, out);
 }
 
+#[target_feature(enable = "avx2,fma")]
+fn matrix_product(isa: Avx2, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+    lanes::product(isa, a, b, inner, out);
+}
+
 impl Lanes for Avx2 {
     type Vector = __m256;
     const LANES: usize = 8;
@@ -97,6 +108,19 @@ impl Lanes for Avx2 {
             *place = value;
         }
         self.load(&padded)
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m256 {
+        // SAFETY: `self` proves that the features exist.
+        unsafe { _mm256_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn store(self, a: __m256, places: &mut [f32]) {
+        let places = &mut places[..Self::LANES];
+        // SAFETY: the slice has as many places; `self` proves that the features exist.
+        unsafe { _mm256_storeu_ps(places.as_mut_ptr(), a) }
     }
 
     #[inline(always)]

@@ -56,6 +56,12 @@ impl Avx512 {
         unsafe { squared_l2_rows(self, query, rows, out) }
     }
 
+    /// See [`super::Kernels::matrix_product`].
+    pub fn matrix_product(self, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+        // SAFETY: `self` proves that the features exist.
+        unsafe { matrix_product(self, a, b, inner, out) }
+    }
+
     /// See [`super::Kernels::squared_l2_of_faiss`].
     pub fn squared_l2_of_faiss(self, a: &[f32], b: &[f32]) -> f32 {
         // SAFETY: `self` proves that the features exist.
@@ -88,6 +94,11 @@ fn squared_l2_rows(isa: Avx512, query: &[f32], rows: &[f32], out: &mut [f32]) {
     lanes::rows(isa, SquaredDifference, query, rows, out);
 }
 
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn matrix_product(isa: Avx512, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+    lanes::product(isa, a, b, inner, out);
+}
+
 impl Lanes for Avx512 {
     type Vector = __m512;
     const LANES: usize = 16;
@@ -110,6 +121,19 @@ impl Lanes for Avx512 {
         let mask = ((1u32 << values.len().min(Self::LANES)) - 1) as u16;
         // SAFETY: only lanes inside of the slice are read; `self` proves that the features exist.
         unsafe { _mm512_maskz_loadu_ps(mask, values.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m512 {
+        // SAFETY: `self` proves that the features exist.
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn store(self, a: __m512, places: &mut [f32]) {
+        let places = &mut places[..Self::LANES];
+        // SAFETY: the slice has as many places; `self` proves that the features exist.
+        unsafe { _mm512_storeu_ps(places.as_mut_ptr(), a) }
     }
 
     #[inline(always)]

@@ -20,6 +20,12 @@ pub(super) trait Lanes: Copy {
     /// Fewer than `LANES` values, then zeros.
     fn load_tail(self, values: &[f32]) -> Self::Vector;
 
+    /// One value in all lanes.
+    fn splat(self, value: f32) -> Self::Vector;
+
+    /// Writes the lanes to the first `LANES` places of a slice that is at least so long.
+    fn store(self, a: Self::Vector, places: &mut [f32]);
+
     /// Lane by lane a − b.
     fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
 
@@ -108,5 +114,80 @@ pub(super) fn rows<L: Lanes, T: Term>(
     }
     for (row, place) in rows.chunks_exact(query.len()).zip(out) {
         *place = pair(isa, term, query, row);
+    }
+}
+
+/// The matrix product `out` (n × m) = `a` (n × inner) · `b` (inner × m), all row-major.
+///
+/// Sums lie in the lanes of neighbouring columns, so that none has to be added up across lanes.
+#[inline(always)]
+pub(super) fn product<L: Lanes>(isa: L, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+    let columns = b.len() / inner.max(1);
+    if inner == 0 || columns == 0 {
+        out.fill(0.0);
+        return;
+    }
+    let (mut rows, mut places) = (a.chunks_exact(4 * inner), out.chunks_exact_mut(4 * columns));
+    for (rows, places) in rows.by_ref().zip(places.by_ref()) {
+        let rows = std::array::from_fn(|i| &rows[i * inner..][..inner]);
+        strip::<L, 2, 4>(isa, rows, b, columns, places);
+    }
+    let rest = places.into_remainder().chunks_exact_mut(columns);
+    for (row, places) in rows.remainder().chunks_exact(inner).zip(rest) {
+        strip::<L, 8, 1>(isa, [row], b, columns, places);
+    }
+}
+
+/// `P` rows of a product, `J` registers of columns at a time: as many sums as hide the latency of
+/// additions and still fit the registers.
+#[inline(always)]
+fn strip<L: Lanes, const J: usize, const P: usize>(
+    isa: L,
+    rows: [&[f32]; P],
+    b: &[f32],
+    columns: usize,
+    out: &mut [f32],
+) {
+    let mut at = 0;
+    while at + J * L::LANES <= columns {
+        tile::<L, J, P>(isa, rows, b, columns, at, out);
+        at += J * L::LANES;
+    }
+    while at + L::LANES <= columns {
+        tile::<L, 1, P>(isa, rows, b, columns, at, out);
+        at += L::LANES;
+    }
+    for at in at..columns {
+        for (p, row) in rows.iter().enumerate() {
+            let terms = row.iter().zip(b.chunks_exact(columns));
+            out[p * columns + at] = terms.map(|(value, b)| value * b[at]).sum();
+        }
+    }
+}
+
+#[inline(always)]
+fn tile<L: Lanes, const J: usize, const P: usize>(
+    isa: L,
+    rows: [&[f32]; P],
+    b: &[f32],
+    columns: usize,
+    at: usize,
+    out: &mut [f32],
+) {
+    let mut sums = [[isa.zero(); J]; P];
+    for (i, b) in b.chunks_exact(columns).enumerate() {
+        let b = &b[at..][..J * L::LANES];
+        let b: [L::Vector; J] = std::array::from_fn(|j| isa.load(&b[j * L::LANES..]));
+        for (row, sums) in rows.iter().zip(&mut sums) {
+            let value = isa.splat(row[i]);
+            for (sum, b) in sums.iter_mut().zip(b) {
+                *sum = isa.multiply_add(value, b, *sum);
+            }
+        }
+    }
+    for (p, sums) in sums.into_iter().enumerate() {
+        for (j, sum) in sums.into_iter().enumerate() {
+            isa.store(sum, &mut out[p * columns + at + j * L::LANES..]);
+        }
     }
 }

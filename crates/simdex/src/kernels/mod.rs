@@ -131,6 +131,12 @@ impl Kernels {
         dispatch!(self, isa => isa.squared_l2_rows(query, rows, out));
     }
 
+    /// The matrix product `out` (n × m) = `a` (n × `inner`) · `b` (`inner` × m), all row-major; as
+    /// many rows as `a` and `out` have whole. O(n · inner · m).
+    pub fn matrix_product(self, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+        dispatch!(self, isa => isa.matrix_product(a, b, inner, out));
+    }
+
     /// Sums of the codes of one block of 16 rows against `Q` queries, and for each query the rows
     /// (bits) that may reach its limit. O(Q · dim).
     pub fn code_block<const Q: usize>(

@@ -38,6 +38,12 @@ impl Neon {
         // SAFETY: `self` proves that the features exist.
         unsafe { squared_l2_rows(self, query, rows, out) }
     }
+
+    /// See [`super::Kernels::matrix_product`].
+    pub fn matrix_product(self, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+        // SAFETY: `self` proves that the features exist.
+        unsafe { matrix_product(self, a, b, inner, out) }
+    }
 }
 
 #[target_feature(enable = "neon")]
@@ -58,6 +64,11 @@ fn dot_rows(isa: Neon, query: &[f32], rows: &[f32], out: &mut [f32]) {
 #[target_feature(enable = "neon")]
 fn squared_l2_rows(isa: Neon, query: &[f32], rows: &[f32], out: &mut [f32]) {
     lanes::rows(isa, SquaredDifference, query, rows, out);
+}
+
+#[target_feature(enable = "neon")]
+fn matrix_product(isa: Neon, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+    lanes::product(isa, a, b, inner, out);
 }
 
 impl Lanes for Neon {
@@ -84,6 +95,19 @@ impl Lanes for Neon {
             *place = value;
         }
         self.load(&padded)
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> float32x4_t {
+        // SAFETY: `self` proves that the features exist.
+        unsafe { vdupq_n_f32(value) }
+    }
+
+    #[inline(always)]
+    fn store(self, a: float32x4_t, places: &mut [f32]) {
+        let places = &mut places[..Self::LANES];
+        // SAFETY: the slice has as many places; `self` proves that the features exist.
+        unsafe { vst1q_f32(places.as_mut_ptr(), a) }
     }
 
     #[inline(always)]

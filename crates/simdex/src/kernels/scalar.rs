@@ -31,6 +31,11 @@ impl Scalar {
     pub fn squared_l2_rows(self, query: &[f32], rows: &[f32], out: &mut [f32]) {
         lanes::rows(self, SquaredDifference, query, rows, out);
     }
+
+    /// See [`super::Kernels::matrix_product`].
+    pub fn matrix_product(self, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+        lanes::product(self, a, b, inner, out);
+    }
 }
 
 /// Four lanes: what every 64-bit machine's baseline registers hold.
@@ -51,6 +56,16 @@ impl Lanes for Scalar {
     #[inline(always)]
     fn load_tail(self, values: &[f32]) -> [f32; 4] {
         std::array::from_fn(|i| values.get(i).copied().unwrap_or(0.0))
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> [f32; 4] {
+        [value; 4]
+    }
+
+    #[inline(always)]
+    fn store(self, a: [f32; 4], places: &mut [f32]) {
+        places[..4].copy_from_slice(&a);
     }
 
     #[inline(always)]

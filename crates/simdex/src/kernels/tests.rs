@@ -67,6 +67,23 @@ fn every_length_and_offset() {
 }
 
 #[test]
+fn matrix_products_of_every_shape() {
+    for (n, inner, m) in [(1, 1, 1), (3, 5, 2), (4, 17, 16), (5, 3, 35), (9, 64, 145), (8, 0, 3)] {
+        let (a, b) = (values(n * inner, 1, 1.0), values(inner * m, 2, 1.0));
+        for kernels in Kernels::available() {
+            let mut out = vec![f32::NAN; n * m];
+            kernels.matrix_product(&a, &b, inner, &mut out);
+            for (at, &got) in out.iter().enumerate() {
+                let row = &a[at / m * inner..][..inner];
+                let column: Vec<f32> = b.iter().skip(at % m).step_by(m).copied().collect();
+                let name = format!("{} {n} x {inner} x {m} at {at}", kernels.name());
+                assert_near(&name, got, naive_dot(row, &column));
+            }
+        }
+    }
+}
+
+#[test]
 fn scales_from_denormal_to_huge() {
     for (a, b) in [(1e-42, 1.0), (1e-30, 1e-12), (1e-45, 1e38), (1e19, 1e18), (3e38, 1e-3)] {
         for dim in [1, 17, 384] {

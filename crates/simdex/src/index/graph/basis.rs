@@ -14,7 +14,7 @@ use super::rotation::Rotation;
 pub(super) enum Basis {
     /// All dimensions, rotated at random: for data that fills its dimensions evenly.
     Whole(Rotation),
-    /// The directions of most variance, `kept` × dim, row-major.
+    /// The directions of most variance, each a column: dim × `kept`, row-major.
     Principal(Slab<f32>),
 }
 
@@ -44,7 +44,7 @@ impl Basis {
     pub(super) fn write(&self) -> Slab<f32> {
         match self {
             Self::Whole(_) => Slab::from_slice(&[]),
-            Self::Principal(rows) => rows.clone(),
+            Self::Principal(columns) => columns.clone(),
         }
     }
 
@@ -52,35 +52,23 @@ impl Basis {
     pub(super) fn kept(&self, dim: usize) -> usize {
         match self {
             Self::Whole(_) => dim,
-            Self::Principal(rows) => rows.len() / dim.max(1),
+            Self::Principal(columns) => columns.len() / dim.max(1),
         }
     }
 
-    /// The values of centred points (n × dim, row-major), each added to its place in `out`.
+    /// The values of centred points (n × dim, row-major): n × kept, row-major.
     ///
     /// Several at once cost less than one by one: the basis is read once for all. O(n · dim · kept).
-    pub(super) fn apply(
-        &self,
-        kernels: Kernels,
-        points: &mut [f32],
-        dim: usize,
-        out: &mut [Vec<f32>],
-    ) {
+    pub(super) fn apply(&self, kernels: Kernels, mut points: Vec<f32>, dim: usize) -> Vec<f32> {
         match self {
             Self::Whole(rotation) => {
-                for (point, out) in points.chunks_exact_mut(dim).zip(out) {
-                    rotation.apply(point);
-                    out.extend_from_slice(point);
-                }
+                points.chunks_exact_mut(dim.max(1)).for_each(|point| rotation.apply(point));
+                points
             }
-            Self::Principal(rows) => {
-                let mut values = vec![0.0; out.len()];
-                for row in rows.chunks_exact(dim) {
-                    kernels.dot_rows(row, points, &mut values);
-                    for (out, value) in out.iter_mut().zip(&values) {
-                        out.push(*value);
-                    }
-                }
+            Self::Principal(columns) => {
+                let mut values = vec![0.0; points.len() / dim * self.kept(dim)];
+                kernels.matrix_product(&points, columns, dim, &mut values);
+                values
             }
         }
     }
@@ -115,7 +103,9 @@ impl Basis {
         };
         rows.truncate(kept * dim);
         spread(&mut rows, dim);
-        Self::Principal(Slab::from_slice(&rows))
+        let columns: Vec<f32> =
+            (0..dim).flat_map(|i| rows.iter().skip(i).step_by(dim)).copied().collect();
+        Self::Principal(Slab::from_slice(&columns))
     }
 }
 

@@ -148,12 +148,11 @@ impl Coder {
         let count = values.len() / dim.max(1);
         for at in 0..count.min(SAMPLE) {
             let point = &values[at * count / count.min(SAMPLE) * dim..][..dim];
-            for (norm, point) in coder.place(point) {
-                total += f64::from(norm);
-                for (at, value) in point.iter().enumerate() {
-                    let energy = &mut energies[block(at)];
-                    *energy = (energy.0 + f64::from(value * value), energy.1 + 1);
-                }
+            let (norms, point) = coder.place(point);
+            total += norms.iter().copied().map(f64::from).sum::<f64>();
+            for (at, value) in point.iter().enumerate() {
+                let energy = &mut energies[block(at)];
+                *energy = (energy.0 + f64::from(value * value), energy.1 + 1);
             }
         }
         let size = |(sum, count): (f64, usize)| (sum / count.max(1) as f64).sqrt();
@@ -248,18 +247,18 @@ impl Coder {
         aim.rest = 0.0;
     }
 
-    /// Puts points (n × dim, row-major) into the basis; (‖point − mean‖², values) of each.
-    fn place(&self, points: &[f32]) -> Vec<(f32, Vec<f32>)> {
-        let dim = self.mean.len();
-        let centred = |point: &[f32]| -> Vec<f32> {
-            point.iter().zip(&self.mean).map(|(x, m)| x - m).collect()
-        };
-        let mut points: Vec<f32> = points.chunks_exact(dim.max(1)).flat_map(centred).collect();
-        let norms = points.chunks_exact(dim.max(1)).map(|point| self.kernels.dot(point, point));
-        let norms: Vec<f32> = norms.collect();
-        let mut values = vec![Vec::with_capacity(self.kept()); norms.len()];
-        self.basis.apply(self.kernels, &mut points, dim, &mut values);
-        norms.into_iter().zip(values).collect()
+    /// Puts points (n × dim, row-major) into the basis: their squared distances to the mean, and
+    /// their values (n × kept, row-major).
+    fn place(&self, points: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        let dim = self.mean.len().max(1);
+        let mut centred = points.to_vec();
+        for point in centred.chunks_exact_mut(dim) {
+            for (value, mean) in point.iter_mut().zip(&self.mean) {
+                *value -= mean;
+            }
+        }
+        let norms = centred.chunks_exact(dim).map(|point| self.kernels.dot(point, point)).collect();
+        (norms, self.basis.apply(self.kernels, centred, dim))
     }
 
     fn gain(&self, at: usize) -> f32 {
@@ -269,12 +268,15 @@ impl Coder {
     /// Prepares points (n × dim, row-major) as those that distances are measured from.
     /// O(n · dim · kept).
     pub(super) fn aim(&self, points: &[f32]) -> Vec<Target> {
-        self.place(points).into_iter().map(|(norm, values)| self.aim_at(norm, values)).collect()
+        let (norms, mut values) = self.place(points);
+        let each = values.chunks_exact_mut(self.kept().max(1));
+        norms.into_iter().zip(each).map(|(norm, values)| self.aim_at(norm, values)).collect()
     }
 
-    fn aim_at(&self, norm: f32, mut values: Vec<f32>) -> Target {
-        let rest = self.rest(norm, &values);
-        for (block, values) in blocks_mut(&mut values).enumerate() {
+    /// `values` are used up.
+    fn aim_at(&self, norm: f32, values: &mut [f32]) -> Target {
+        let rest = self.rest(norm, values);
+        for (block, values) in blocks_mut(values).enumerate() {
             let divisor = self.gain_of(block);
             values.iter_mut().for_each(|value| *value /= divisor);
         }
@@ -314,7 +316,9 @@ impl Coder {
     pub(super) fn encode(&self, points: &[f32], heads: &mut [u8], tails: &mut [u8]) {
         let (head, tail) = (self.shape.head_bytes(), self.shape.tail_bytes());
         let mut record = vec![0; self.shape.blocks() * BLOCK_BYTES];
-        for (at, (norm, values)) in self.place(points).into_iter().enumerate() {
+        let (norms, mut values) = self.place(points);
+        let each = values.chunks_exact_mut(self.kept().max(1));
+        for (at, (norm, values)) in norms.into_iter().zip(each).enumerate() {
             self.encode_one(norm, values, &mut record);
             let (first, second) = record.split_at(head);
             heads[at * head..][..head].copy_from_slice(first);
@@ -322,14 +326,15 @@ impl Coder {
         }
     }
 
-    fn encode_one(&self, norm: f32, mut values: Vec<f32>, record: &mut [u8]) {
-        let rest = self.rest(norm, &values);
+    /// `values` are used up.
+    fn encode_one(&self, norm: f32, values: &mut [f32], record: &mut [u8]) {
+        let rest = self.rest(norm, values);
         for (at, value) in values.iter_mut().enumerate() {
             *value *= self.gain(at);
         }
         record.fill(0);
         let coded: f32 = values.iter().map(|value| value * value).sum();
-        let scale = best_scale(&values);
+        let scale = best_scale(values);
         let mut along = 0.0;
         for (at, &value) in values.iter().enumerate() {
             let level = level(value, scale);

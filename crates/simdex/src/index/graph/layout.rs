@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `graph.header` | JSON | [`Header`] |
 //! | `graph.mean` | float32 | point dim |
-//! | `graph.basis` | float32 | kept × point dim, or empty: see `Basis` |
+//! | `graph.basis` | float32 | point dim × kept, or empty: see `Basis` |
 //! | `graph.heads` | bytes | nodes × head: the first blocks of the code, with its factors |
 //! | `graph.tails` | bytes | nodes × tail: the other blocks of the code |
 //! | `graph.edges` | uint32 | nodes × degree; neighbours, then `NO_NODE` |
@@ -44,7 +44,7 @@ pub(super) struct Header {
 }
 
 /// The version that this code writes and reads.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// The arrays of an opened graph.
 #[derive(Debug, Clone)]

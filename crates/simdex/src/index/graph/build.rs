@@ -148,27 +148,40 @@ pub(super) fn link(
     Ok(())
 }
 
+/// How many nodes walk at a time.
+const TURNS: usize = 4;
+
 /// Links a batch of nodes both ways.
 fn join(points: &Points, plan: &Plan, links: &mut Links, batch: std::ops::Range<u32>, first: bool) {
     let field = links.field(points);
-    let lists: Vec<(u32, Vec<u32>)> = batch
-        .clone()
-        .into_par_iter()
-        .map_init(Scratch::default, |scratch, node| {
+    let nodes: Vec<u32> = batch.collect();
+    let lists: Vec<(u32, Vec<u32>)> = nodes
+        .par_chunks(TURNS)
+        .map_init(Scratch::default, |scratch, joining| {
             if first {
-                let others: Vec<u32> = batch.clone().filter(|&other| other != node).collect();
-                scratch.measure(points, node, &others);
-            } else {
-                let Scratch { walk, candidates, .. } = scratch;
-                candidates.clear();
-                walk.aim(points.coder, points.point(node));
-                walk.run(&field, &[0], Stop::width(plan.width));
-                candidates.extend(walk.pool.nodes());
+                let lists = joining.iter().map(|&node| {
+                    let others = nodes.iter().copied().filter(|&other| other != node);
+                    scratch.measure(points, node, &others.collect::<Vec<u32>>());
+                    (node, scratch.choose(points, plan))
+                });
+                return lists.collect();
             }
-            let mut chosen = Vec::new();
-            scratch.choose(points, plan, &mut chosen);
-            (node, chosen)
+            let mut walks = std::mem::take(&mut scratch.walks);
+            walks.resize_with(joining.len(), Walk::default);
+            let targets = joining.iter().flat_map(|&node| points.point(node)).copied();
+            let targets = points.coder.aim(&targets.collect::<Vec<f32>>());
+            walks.iter_mut().zip(targets).for_each(|(walk, target)| walk.target = target);
+            Walk::run_all(&mut walks, &field, &[0], Stop::width(plan.width));
+            let lists = joining.iter().zip(&walks).map(|(&node, walk)| {
+                scratch.candidates.clear();
+                scratch.candidates.extend(walk.pool.nodes());
+                (node, scratch.choose(points, plan))
+            });
+            let lists: Vec<_> = lists.collect();
+            scratch.walks = walks;
+            lists
         })
+        .flatten_iter()
         .collect();
     let mut back: Vec<(u32, u32)> =
         lists.iter().flat_map(|(node, list)| list.iter().map(|&other| (other, *node))).collect();
@@ -202,7 +215,7 @@ fn join(points: &Points, plan: &Plan, links: &mut Links, batch: std::ops::Range<
 /// Cuts a list to the final degree.
 fn cut(points: &Points, plan: &Plan, node: u32, list: &mut Vec<u32>, scratch: &mut Scratch) {
     scratch.measure(points, node, list);
-    scratch.choose(points, plan, list);
+    *list = scratch.choose(points, plan);
 }
 
 /// Cuts every list to the final degree.
@@ -228,7 +241,7 @@ pub(super) fn finish(points: &Points, plan: &Plan, links: &mut Links) {
 
 #[derive(Default)]
 struct Scratch {
-    walk: Walk,
+    walks: Vec<Walk>,
     candidates: Vec<Candidate>,
     aim: Aim,
     near: Near,
@@ -246,13 +259,13 @@ impl Scratch {
     }
 
     /// Chooses among the candidates.
-    fn choose(&mut self, points: &Points, plan: &Plan, chosen: &mut Vec<u32>) {
+    fn choose(&mut self, points: &Points, plan: &Plan) -> Vec<u32> {
         let Self { candidates, aim, near, numbers, .. } = self;
         sort(candidates);
-        plan.pruning.choose(candidates, chosen, |node, others, distances| {
+        plan.pruning.choose(candidates, |node, others, distances| {
             numbers.clear();
             numbers.extend(others.iter().map(|&(_, other)| other));
             points.measure(node, numbers, aim, near, distances);
-        });
+        })
     }
 }

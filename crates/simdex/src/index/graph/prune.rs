@@ -22,24 +22,28 @@ impl Pruning {
     pub(super) fn choose(
         &self,
         candidates: &mut Vec<Candidate>,
-        chosen: &mut Vec<u32>,
         mut measure: impl FnMut(u32, &[Candidate], &mut Vec<f32>),
-    ) {
-        chosen.clear();
+    ) -> Vec<u32> {
+        let mut chosen = Vec::with_capacity(self.degree);
         let mut distances = Vec::with_capacity(candidates.len());
-        while let Some(&(_, closest)) = candidates.first() {
+        while let Some((&(_, closest), others)) = candidates.split_first() {
             chosen.push(closest);
             if chosen.len() == self.degree {
                 break;
             }
-            candidates.remove(0);
             distances.clear();
-            measure(closest, candidates, &mut distances);
-            let mut between = distances.iter();
-            candidates.retain(|&(distance, _)| {
-                between.next().is_none_or(|between| self.alpha * between > distance)
-            });
+            measure(closest, others, &mut distances);
+            // The closest itself goes too.
+            let mut kept = 0;
+            for (at, &between) in distances.iter().enumerate() {
+                let candidate = candidates[at + 1];
+                candidates[kept] = candidate;
+                kept += usize::from(self.alpha * between > candidate.0);
+            }
+            candidates.truncate(kept);
         }
+        candidates.clear();
+        chosen
     }
 }
 

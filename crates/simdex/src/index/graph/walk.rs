@@ -155,6 +155,18 @@ impl Walk {
         self.target = coder.aim(point).pop().unwrap_or_default();
     }
 
+    /// Walks to the end, several at a time, so that the memory of each arrives while the others
+    /// compute.
+    pub(super) fn run_all(walks: &mut [Self], field: &Field, entries: &[u32], stop: Stop) {
+        walks.iter_mut().for_each(|walk| walk.start(field, entries, stop));
+        let mut running: Vec<&mut Self> = walks.iter_mut().collect();
+        while !running.is_empty() {
+            running.iter_mut().for_each(|walk| walk.sift(field));
+            running.iter_mut().for_each(|walk| walk.score(field));
+            running.retain_mut(|walk| walk.gather(field));
+        }
+    }
+
     /// Walks to the end.
     pub(super) fn run(&mut self, field: &Field, entries: &[u32], stop: Stop) {
         self.start(field, entries, stop);

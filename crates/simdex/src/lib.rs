@@ -62,6 +62,7 @@ pub mod catalog;
 pub mod compare;
 pub mod engine;
 pub mod error;
+mod huge;
 pub mod index;
 pub mod kernels;
 pub mod matrix;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytemuck::{Pod, Zeroable};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::huge;
 
 /// The alignment of every slab: a cache line, and the widest vector register.
 pub const ALIGNMENT: usize = 64;
@@ -35,7 +36,7 @@ impl<T: Pod> Slab<T> {
     /// Copies `values` into aligned memory. O(n).
     pub fn from_slice(values: &[T]) -> Self {
         let source: &[u8] = bytemuck::cast_slice(values);
-        let mut lines = vec![Line([0; ALIGNMENT]); source.len().div_ceil(ALIGNMENT)];
+        let mut lines = huge::filled(Line([0; ALIGNMENT]), source.len().div_ceil(ALIGNMENT));
         for (line, chunk) in lines.iter_mut().zip(source.chunks(ALIGNMENT)) {
             line.0[..chunk.len()].copy_from_slice(chunk);
         }
@@ -194,6 +195,7 @@ impl MatrixBuilder {
             let message = format!("not enough memory for {rows} rows of {dim} values");
             return Err(Error::new(ErrorKind::Io, message));
         }
+        huge::advise(lines.spare_capacity_mut());
         Ok(Self { lines, rows: 0, dim })
     }
 

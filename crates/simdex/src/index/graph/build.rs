@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::error::Result;
+use crate::huge::filled;
 use crate::kernels::Kernels;
 use crate::kernels::nibbles::{Aim, Near};
 use crate::observe::Observer;
@@ -83,7 +84,7 @@ impl Links {
     /// No links yet, with room for `plan`'s lists.
     pub(super) fn new(nodes: usize, plan: &Plan) -> Self {
         let degree = (plan.pruning.degree as f32 * plan.slack) as usize;
-        Self { edges: vec![NO_NODE; nodes * degree], degree }
+        Self { edges: filled(NO_NODE, nodes * degree), degree }
     }
 
     fn set(&mut self, node: u32, neighbors: &[u32]) {

@@ -19,6 +19,7 @@ mod unique;
 mod walk;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::huge::filled;
 use crate::index::{Index, Kind, Parameter, Parameters, Sections};
 use crate::kernels::Kernels;
 use crate::matrix::{Matrix, Slab};
@@ -188,7 +189,7 @@ fn encode(coder: &Coder, values: &[f32], dim: usize, order: &[u32]) -> Records {
     use rayon::prelude::*;
     let (head, tail) = (coder.shape().head_bytes(), coder.shape().tail_bytes());
     let mut records =
-        Records { heads: vec![0; order.len() * head], tails: vec![0; order.len() * tail] };
+        Records { heads: filled(0, order.len() * head), tails: filled(0, order.len() * tail) };
     let mut places: Vec<(&[u32], &mut [u8], &mut [u8])> = Vec::new();
     let (mut heads, mut tails) = (&mut records.heads[..], &mut records.tails[..]);
     for nodes in order.chunks(ENCODED_TOGETHER) {

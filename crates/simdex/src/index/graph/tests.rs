@@ -276,7 +276,7 @@ fn sections_filled_with_nonsense_do_no_harm() {
 fn another_version_is_damage_which_leads_to_a_build() {
     let (vectors, mut sections, _) = sample();
     let header = String::from_utf8(sections["graph.header"].to_vec()).unwrap();
-    let other = header.replace("\"version\":2", "\"version\":1");
+    let other = header.replace("\"version\":3", "\"version\":2");
     assert_ne!(header, other);
     sections.insert("graph.header".into(), Slab::from_slice(other.as_bytes()));
     let opened = Graph.open(vectors, Metric::L2, &Parameters::new(), &sections);

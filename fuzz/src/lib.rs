@@ -4,6 +4,7 @@
 pub mod blob;
 pub mod catalog;
 mod files;
+pub mod fvecs;
 pub mod generation;
 pub mod key;
 mod search;

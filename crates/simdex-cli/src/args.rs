@@ -10,12 +10,14 @@ pub(crate) mod embedder;
 pub(crate) mod index;
 pub(crate) mod plugin;
 pub(crate) mod query;
+pub(crate) mod transfer;
 
 use compare::CompareArgs;
 use embedder::EmbedderCommand;
 use index::IndexCommand;
 use plugin::PluginCommand;
 use query::{SearchArgs, SimilarArgs};
+use transfer::{ImportArgs, MigrateArgs, RelatedArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -111,6 +113,15 @@ Examples:
     /// Measure the indexes of a collection: build time, size, recall and speed
     #[command(after_help = compare::EXAMPLES)]
     Compare(CompareArgs),
+    /// Carry a collection into a file: vectors, ids, content and metadata
+    #[command(after_help = transfer::MIGRATE_EXAMPLES)]
+    Migrate(MigrateArgs),
+    /// Make a collection of a file
+    #[command(after_help = transfer::IMPORT_EXAMPLES)]
+    Import(ImportArgs),
+    /// Keep a table of the rows closest to each row of a collection
+    #[command(after_help = transfer::RELATED_EXAMPLES)]
+    Related(RelatedArgs),
     /// List, test and write plugins: kinds of index that are programs of their own
     #[command(
         subcommand,

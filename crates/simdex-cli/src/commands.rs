@@ -7,10 +7,13 @@ mod collections;
 mod compare;
 mod completions;
 mod embedder;
+mod import;
 mod index;
 mod man;
+mod migrate;
 mod plugin;
 mod quickstart;
+mod related;
 mod search;
 mod similar;
 
@@ -22,6 +25,9 @@ pub(crate) fn run(command: Command, app: &App) -> anyhow::Result<()> {
         Command::Similar(args) => similar::run(&args, app),
         Command::Search(args) => search::run(&args, app),
         Command::Compare(args) => compare::run(&args, app),
+        Command::Migrate(args) => migrate::run(&args, app),
+        Command::Import(args) => import::run(&args, app),
+        Command::Related(args) => related::run(&args, app),
         Command::Index(command) => index::run(command, app),
         Command::Plugin(command) => plugin::run(command, app),
         Command::Embedder(command) => embedder::run(command, app),

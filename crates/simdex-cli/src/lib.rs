@@ -9,7 +9,6 @@ mod args;
 mod commands;
 mod embed;
 mod failure;
-mod npy;
 mod output;
 mod paths;
 mod printer;

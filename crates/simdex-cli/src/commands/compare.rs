@@ -7,12 +7,12 @@ use simdex::Metric;
 use simdex::compare::{self, CompareRequest, Comparison, Contender, Contest};
 use simdex::index::plugin::Plugins;
 use simdex::observe::Observer;
+use simdex_transfer::npy;
 
 use crate::app::App;
 use crate::args::Style;
 use crate::args::compare::CompareArgs;
 use crate::failure::UserError;
-use crate::npy;
 use crate::output::compare::{html, json, text};
 
 pub(super) fn run(args: &CompareArgs, app: &App) -> anyhow::Result<()> {

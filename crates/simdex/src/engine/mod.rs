@@ -5,9 +5,11 @@ mod build;
 mod compare;
 mod inspect;
 pub mod live;
+pub mod related;
 mod rows;
 mod scope;
 mod search;
+pub mod walk;
 
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -16,7 +16,7 @@ use crate::store::database::{FIRST_READ, has_journal, has_log, immutable_uri, qu
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Most columns that a statement of the engine's asks for.
-const MOST_COLUMNS: usize = 4;
+const MOST_COLUMNS: usize = 8;
 
 /// Opens databases with the SQLite that is compiled in.
 #[derive(Debug, Clone, Copy)]

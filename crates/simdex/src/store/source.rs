@@ -108,6 +108,20 @@ enum Access {
     Planned,
 }
 
+/// Which rows a walk visits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part<'a> {
+    /// All of them.
+    All,
+    /// So many from an id on, in the order of ids.
+    Page {
+        /// The last id that is not wanted; `None`: from the first.
+        after: Option<&'a Id>,
+        /// How many rows.
+        most: usize,
+    },
+}
+
 /// A row's id as stored, and its vector or why it can't be searched.
 pub type FoundRow = (Id, Result<Vec<f32>, Defect>);
 
@@ -132,17 +146,53 @@ impl Relation {
         mut visit: impl FnMut(&Columns<'_>) -> Result<()>,
     ) -> Result<()> {
         let Self { id, embedding, from, condition, .. } = self;
-        let access = match self.scan {
-            Access::TableOrderIfMost if self.is_most_of_its_table(read)? => "NOT INDEXED",
-            _ => "",
-        };
+        let access = self.access(read)?;
         let sql = format!("SELECT {id}, {embedding} FROM {from} {access} WHERE (\n{condition}\n)");
         read.each(&sql, &self.bind(&[]), observer, &mut visit)
+    }
+
+    fn access(&self, read: &ReadTransaction<'_>) -> Result<&'static str> {
+        match self.scan {
+            Access::TableOrderIfMost if self.is_most_of_its_table(read)? => Ok("NOT INDEXED"),
+            _ => Ok(""),
+        }
     }
 
     fn is_most_of_its_table(&self, read: &ReadTransaction<'_>) -> Result<bool> {
         let all = Self { condition: "1".into(), parameters: Vec::new(), ..self.clone() };
         Ok(self.count(read)?.saturating_mul(2) >= all.count(read)?)
+    }
+
+    /// Hands every row to `visit` with these columns, which are SQL, in the order SQLite stores them
+    /// or, after an id, in the order of ids from the first greater one on, `most` rows.
+    ///
+    /// # Errors
+    /// Those of SQLite and `visit`.
+    pub(crate) fn walk(
+        &self,
+        columns: &str,
+        part: Part<'_>,
+        read: &ReadTransaction<'_>,
+        observer: &dyn Observer,
+        mut visit: impl FnMut(&Columns<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let Self { id, from, condition, .. } = self;
+        match part {
+            Part::All => {
+                let access = self.access(read)?;
+                let sql = format!("SELECT {columns} FROM {from} {access} WHERE (\n{condition}\n)");
+                read.each(&sql, &self.bind(&[]), observer, &mut visit)
+            }
+            Part::Page { after, most } => {
+                let most = ValueRef::Integer(i64::try_from(most).unwrap_or(i64::MAX));
+                let (later, parameters) = match after {
+                    Some(after) => (format!("{id} > ?"), self.bind(&[after.as_sql(), most])),
+                    None => (String::new(), self.bind(&[most])),
+                };
+                let sql = format!("{} ORDER BY {id} LIMIT ?", self.select(columns, &later));
+                read.each(&sql, &parameters, observer, &mut visit)
+            }
+        }
     }
 
     /// Number of rows, for progress. Cheap: it reads no embedding.
@@ -319,6 +369,9 @@ pub mod llm {
     //! Collections of llm's: tables `collections` and `embeddings`.
 
     use super::*;
+
+    /// The table with the rows of all collections.
+    pub(crate) const EMBEDDINGS: &str = "embeddings";
 
     /// A collection as it stands.
     #[derive(Debug, Clone)]

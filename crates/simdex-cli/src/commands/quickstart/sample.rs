@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use half::f16;
 use rusqlite::{Connection, OpenFlags, params};
+use simdex_transfer::llm;
 
 use crate::failure::UserError;
 
@@ -24,29 +25,6 @@ const VECTORS: &[u8] = include_bytes!("../../../sample/packages-5k-minilm384-f16
 
 /// SQLite's application id of databases that were written here: "simx".
 const MARK: i32 = 0x7369_6d78;
-
-/// The schema as llm 0.36 leaves it after its migrations, which it therefore doesn't run again.
-const SCHEMA: &str = r#"
-CREATE TABLE "_sqlite_migrations" (
-    "id" INTEGER PRIMARY KEY, "migration_set" TEXT, "name" TEXT, "applied_at" TEXT);
-CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
-    ON "_sqlite_migrations" ("migration_set", "name");
-CREATE TABLE "collections" ("id" INTEGER PRIMARY KEY, "name" TEXT, "model" TEXT);
-CREATE UNIQUE INDEX "idx_collections_name" ON "collections" ("name");
-CREATE TABLE "embeddings" (
-    "collection_id" INTEGER REFERENCES "collections"("id"), "id" TEXT, "embedding" BLOB,
-    "content" TEXT, "content_blob" BLOB, "content_hash" BLOB, "metadata" TEXT, "updated" INTEGER,
-    PRIMARY KEY ("collection_id", "id"));
-CREATE INDEX "idx_embeddings_content_hash" ON "embeddings" ("content_hash");
-"#;
-
-const MIGRATIONS: [&str; 5] = [
-    "m001_create_tables",
-    "m002_foreign_key",
-    "m003_add_updated",
-    "m004_store_content_hash",
-    "m005_add_content_blob",
-];
 
 /// Where the database comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,15 +79,8 @@ fn write(path: &Path) -> anyhow::Result<()> {
     db.pragma_update(None, "journal_mode", "OFF")?;
     db.pragma_update(None, "application_id", MARK)?;
     let transaction = db.transaction()?;
-    transaction.execute_batch(SCHEMA)?;
-    for name in MIGRATIONS {
-        transaction.execute(
-            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at)
-             VALUES ('llm.embeddings', ?, '2026-01-01 00:00:00')",
-            [name],
-        )?;
-    }
-    transaction.execute("INSERT INTO collections VALUES (1, ?, ?)", [COLLECTION, MODEL])?;
+    llm::create_tables(&transaction)?;
+    llm::create(&transaction, COLLECTION, MODEL)?;
     insert_rows(&transaction)?;
     transaction.commit()?;
     db.pragma_update(None, "journal_mode", "DELETE")?;

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use npyz::{DType, NpyHeader, Order};
 
+use simdex::{Error, Result};
+
 use super::element::Element;
-use crate::failure::UserError;
+use crate::files::guarded;
 
 /// The magic that every .npy file begins with.
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -21,22 +23,24 @@ pub(super) struct Header {
 
 impl Header {
     /// Reads the header, and leaves `file` (of `length` bytes) at the first number.
-    pub(super) fn read(path: &Path, file: &mut impl Read, length: u64) -> Result<Self, UserError> {
-        let wrong = |what: String| UserError::new(format!("{}: {what}", path.display()));
+    pub(super) fn read(path: &Path, file: &mut impl Read, length: u64) -> Result<Self> {
+        let wrong = |what: String| crate::files::wrong(path, what);
         let mut magic = [0; MAGIC.len()];
         if file.read_exact(&mut magic).is_err() || magic != MAGIC {
             return Err(wrong("not a .npy file".to_owned())
                 .hint("write one with numpy.save; archives (.npz) must be unpacked"));
         }
         let mut counted = Counted { inner: MAGIC.chain(file), bytes: 0 };
-        let inner = NpyHeader::from_reader(&mut counted)
-            .map_err(|error| wrong(format!("its header can't be read: {error}")))?;
+        let inner = guarded(path, || {
+            NpyHeader::from_reader(&mut counted)
+                .map_err(|error| wrong(format!("its header can't be read: {error}")))
+        })?;
         Ok(Self { path: path.to_owned(), inner, data: length.saturating_sub(counted.bytes) })
     }
 
     /// Something that is wrong with this file.
-    pub(super) fn wrong(&self, what: &str) -> UserError {
-        UserError::new(format!("{}: {what}", self.path.display()))
+    pub(super) fn wrong(&self, what: &str) -> Error {
+        crate::files::wrong(&self.path, what)
     }
 
     /// The one of `known` that the file holds.
@@ -44,7 +48,7 @@ impl Header {
         &self,
         known: &'static [Element<T>],
         hint: &str,
-    ) -> Result<&'static Element<T>, UserError> {
+    ) -> Result<&'static Element<T>> {
         let name = match self.inner.dtype() {
             DType::Plain(plain) => plain.to_string(),
             other => other.descr(),
@@ -56,7 +60,7 @@ impl Header {
     }
 
     /// Rows and columns, of elements with `bytes` bytes.
-    pub(super) fn size(&self, bytes: usize) -> Result<(usize, usize), UserError> {
+    pub(super) fn size(&self, bytes: usize) -> Result<(usize, usize)> {
         let &[rows, columns] = self.inner.shape() else {
             let shape: Vec<_> = self.inner.shape().iter().map(u64::to_string).collect();
             let shape = format!("its shape is ({}), expected (rows, columns)", shape.join(", "));

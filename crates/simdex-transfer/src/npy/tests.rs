@@ -26,7 +26,7 @@ fn raw(bytes: &[u8]) -> tempfile::NamedTempFile {
 /// What is said of a file, without its name.
 fn refusal<T: std::fmt::Debug>(
     file: &tempfile::NamedTempFile,
-    read: impl Fn(&Path, &dyn Observer) -> anyhow::Result<T>,
+    read: impl Fn(&Path, &dyn Observer) -> Result<T>,
 ) -> String {
     let message = read(file.path(), &Silent).unwrap_err().to_string();
     message.replace(&format!("{}: ", file.path().display()), "")

@@ -4,6 +4,8 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use simdex::settings;
+
 use crate::failure::UserError;
 
 /// Names a database; llm reads it too.
@@ -13,7 +15,7 @@ const LLM_FOLDER_VARIABLE: &str = "LLM_USER_PATH";
 /// Names a folder for indexes.
 pub(crate) const INDEX_VARIABLE: &str = "SIMDEX_INDEX_DIR";
 /// Names the folder of our settings.
-pub(crate) const SETTINGS_VARIABLE: &str = "SIMDEX_CONFIG_DIR";
+pub(crate) const SETTINGS_VARIABLE: &str = settings::FOLDER_VARIABLE;
 
 /// Why a database is looked for at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +51,7 @@ pub(crate) fn database(option: Option<&Path>) -> Result<Database, UserError> {
         let path = PathBuf::from(folder).join("embeddings.db");
         return Ok(Database { path, because: Because::Variable(LLM_FOLDER_VARIABLE) });
     }
-    let folder = app_folder("io.datasette.llm").ok_or_else(|| {
+    let folder = settings::app_folder("io.datasette.llm").ok_or_else(|| {
         UserError::new("no home folder, so llm's database can't be found")
             .hint(format!("name a database with -d PATH or {DATABASE_VARIABLE}"))
     })?;
@@ -97,31 +99,15 @@ pub(crate) fn index_folder(option: Option<&Path>) -> Option<PathBuf> {
 /// # Errors
 /// When nothing names one and there is no home folder.
 pub(crate) fn settings_folder() -> Result<PathBuf, UserError> {
-    variable(SETTINGS_VARIABLE).map(PathBuf::from).or_else(|| app_folder("simdex")).ok_or_else(
-        || {
-            UserError::new("no home folder to keep settings in")
-                .hint(format!("name a folder with {SETTINGS_VARIABLE}"))
-        },
-    )
+    settings::folder().ok_or_else(|| {
+        UserError::new("no home folder to keep settings in")
+            .hint(format!("name a folder with {SETTINGS_VARIABLE}"))
+    })
 }
 
 /// A variable that is set to something.
 fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
-}
-
-/// `click.get_app_dir(name)`, which is how llm finds its folder.
-fn app_folder(name: &str) -> Option<PathBuf> {
-    let parent = if cfg!(windows) {
-        variable("APPDATA").map(PathBuf::from).or_else(env::home_dir)
-    } else if cfg!(target_os = "macos") {
-        env::home_dir().map(|home| home.join("Library/Application Support"))
-    } else {
-        variable("XDG_CONFIG_HOME")
-            .map(PathBuf::from)
-            .or_else(|| env::home_dir().map(|home| home.join(".config")))
-    };
-    parent.map(|parent| parent.join(name))
 }
 
 /// The file that a command of this name would run.

@@ -19,6 +19,7 @@ use simdex::index::plugin::PREFIX;
 
 const TESTS: &[(&str, fn())] = &[
     ("what_is_installed", what_is_installed),
+    ("settings_name_programs", settings_name_programs),
     ("the_suite_passes_and_fails", the_suite_passes_and_fails),
     ("an_index_uses_a_plugin", an_index_uses_a_plugin),
     ("a_new_plugin_is_written", a_new_plugin_is_written),
@@ -71,6 +72,49 @@ fn what_is_installed() {
     let (status, stdout, stderr) = Sandbox::new().run(&["plugin", "list"]);
     assert_eq!((status, stdout.as_str()), (0, ""));
     assert_snapshot!("list_nothing", stderr);
+}
+
+fn settings_name_programs() {
+    let sandbox = sandbox(&["example", "plain"]);
+    std::fs::create_dir_all(sandbox.path("elsewhere")).unwrap();
+    let file = format!("{PREFIX}plain{}", std::env::consts::EXE_SUFFIX);
+    let moved = sandbox.path("elsewhere").join(&file);
+    std::fs::rename(sandbox.path("bin").join(&file), &moved).unwrap();
+    std::fs::write(sandbox.path("text"), "").unwrap();
+    std::fs::create_dir_all(sandbox.path("settings")).unwrap();
+    let settings = sandbox.path("settings/plugins.json");
+    let name = |programs: serde_json::Value| {
+        std::fs::write(&settings, serde_json::json!({ "plugins": programs }).to_string()).unwrap();
+    };
+    // One that is nowhere else, and one in place of another.
+    name(serde_json::json!({ "plain": moved, "example": moved }));
+    assert_snapshot!("settings_list", sandbox.stdout(&["plugin", "list"]));
+    // One that is gone, and one that is no program.
+    name(serde_json::json!({
+        "plain": moved, "gone": sandbox.path("gone"), "text": sandbox.path("text"),
+    }));
+    assert!(sandbox.stdout(&["plugin", "list"]).contains("plugin `gone` is not there"));
+    assert!(sandbox.stdout(&["plugin", "test", "plain"]).contains("0 failed"));
+    assert_snapshot!("settings_gone", sandbox.refusal(&["plugin", "show", "gone"]));
+    #[cfg(unix)]
+    assert_snapshot!("settings_text", sandbox.refusal(&["plugin", "show", "text"]));
+    name(serde_json::json!({ "plain": "bin/simdex-index-plain" }));
+    assert_snapshot!("settings_relative", sandbox.refusal(&["plugin", "list"]));
+    name(serde_json::json!({ "../plain": moved }));
+    assert_snapshot!("settings_name", sandbox.refusal(&["plugin", "show", "example"]));
+    std::fs::write(&settings, "{").unwrap();
+    assert_snapshot!("settings_broken", sandbox.refusal(&["plugin", "list"]));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        name(serde_json::json!({ "plain": moved }));
+        std::fs::set_permissions(&settings, std::fs::Permissions::from_mode(0o646)).unwrap();
+        assert_snapshot!("settings_anybodys", sandbox.refusal(&["plugin", "show", "plain"]));
+    }
+    // A relative folder of settings names nothing: where a command runs decides nothing.
+    let mut command = sandbox.simdex(&["plugin", "list", "--json"]);
+    let output = command.env("SIMDEX_CONFIG_DIR", "settings").output().unwrap();
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("plain"));
 }
 
 fn the_suite_passes_and_fails() {

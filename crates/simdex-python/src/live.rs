@@ -25,8 +25,8 @@ pub(crate) struct Live {
     live: Engine,
 }
 
-/// Ids, scores, whether an index was used, whether a refresh would pay.
-type Found = (Vec<Py<PyAny>>, Vec<f64>, bool, bool);
+/// Ids, scores, whether an index was used, whether a refresh would pay, notices.
+type Found = (Vec<Py<PyAny>>, Vec<f64>, bool, bool, Vec<String>);
 
 /// Rows, and rows that can't be searched by reason.
 type Rows = (u64, Vec<(&'static str, u64)>);
@@ -71,7 +71,7 @@ impl Live {
         let answer = answer.map_err(raise)?;
         let (ids, scores): (Vec<_>, Vec<_>) = answer.matches.into_iter().unzip();
         let ids = ids.iter().map(|id| id_to_python(py, id)).collect::<PyResult<_>>()?;
-        Ok((ids, scores, answer.plan.index.is_some(), answer.worn))
+        Ok((ids, scores, answer.plan.index.is_some(), answer.worn, answer.notices))
     }
 
     /// Rows, and rows that can't be searched by reason, as of now; `None`: nothing is built.

@@ -69,6 +69,7 @@ pub mod matrix;
 pub mod observe;
 mod quant;
 pub mod search;
+pub mod settings;
 pub mod snapshot;
 pub mod store;
 pub mod types;

@@ -43,6 +43,7 @@ async def dashboard(datasette: Any, request: Any) -> Response:
         "can_manage": can_manage,
         # They may tell of what others asked for.
         "errors": list(reversed(registry.errors)) if can_manage else [],
+        "notices": list(reversed(registry.notices)) if can_manage else [],
         "path": datasette.urls.path("/-/simdex"),
         "is_working": any(table.is_working for _, table in seen),
     }

@@ -15,12 +15,12 @@ from simdex.datasette_plugin.table import Table
 
 logger = logging.getLogger("simdex.datasette")
 
-#: How many errors are kept for the dashboard.
+#: How many errors, and how many notices, are kept for the dashboard.
 ERRORS = 50
 
 
 class Failure(NamedTuple):
-    """An error of an SQL function or of a build."""
+    """An error of an SQL function or of a build, or a notice that came with an answer."""
 
     at: datetime
     what: str
@@ -34,6 +34,8 @@ class Registry:
     def __init__(self, datasette: Any) -> None:
         self.datasette = datasette
         self.errors: deque[Failure] = deque(maxlen=ERRORS)
+        self.notices: deque[Failure] = deque(maxlen=ERRORS)
+        self._keeping = threading.Lock()
         found = config.read(datasette)
         self.tables = [Table(entry, found.index_dir, self) for entry in found.entries]
 
@@ -73,6 +75,16 @@ class Registry:
         found = [item for item in self.tables if item.key == wanted]
         fitting = [item for item in found if metric is None or item.entry.metric == metric]
         return next(iter(fitting or found), None)
+
+    def noticed(self, what: str, database: str, message: str) -> None:
+        """Keeps what an answer, right all the same, came with; the same again replaces it."""
+        with self._keeping:
+            known = [kept for kept in self.notices if kept[1:] == (what, database, message)]
+            for kept in known:
+                self.notices.remove(kept)
+            self.notices.append(Failure(datetime.now(timezone.utc), what, database, message))
+        if not known:
+            logger.warning("%s on database %s: %s", what, database, message)
 
     def failed(self, what: str, database: str, error: BaseException) -> None:
         """Logs an error and keeps it: SQLite hides the reasons of errors in functions."""

@@ -76,18 +76,21 @@ class Table:
         """The rows closest to a vector as they are now. Raises `SimdexError`."""
         opened = self.open()
         try:
-            ids, scores, is_built, is_worn = opened.live.search(*query, alive)
+            ids, scores, is_built, is_worn, notices = opened.live.search(*query, alive)
         except _native.NotFoundError:
             # Somebody may have dropped the definition; if not, the error comes again.
             with self._lock:
                 self._opened = None
-            ids, scores, is_built, is_worn = self.open().live.search(*query, alive)
+            ids, scores, is_built, is_worn, notices = self.open().live.search(*query, alive)
         except sqlite3.OperationalError:
             # Time is up. The next search is faster if somebody else reads the rows meanwhile.
             self.prepare_in_background()
             raise
         if not is_built or is_worn:
             self.prepare_in_background()
+        # Before the first build each answer would say that there is none.
+        for notice in notices if is_built else []:
+            self._registry.noticed("search", self.entry.database, notice)
         return Found(ids, scores)
 
     def prepare_in_background(self) -> None:

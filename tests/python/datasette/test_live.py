@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -191,6 +192,37 @@ def test_an_index_is_exact_unless_asked_otherwise(host, file: Path) -> None:
         for table in started.datasette._simdex.tables
     ]
     assert kinds == ["flat", "graph"]
+
+
+#: An index plugin that can do everything but search.
+LAME = """
+import json, sys
+about = {"protocol": 1, "name": "lame", "version": "1", "about": "fails", "metrics": ["l2"]}
+for line in sys.stdin:
+    asked = json.loads(line)
+    answer = {"result": about if asked["method"] == "describe" else {}}
+    if asked["method"] == "search":
+        answer = {"error": {"code": -32000, "message": "<b>my</b> server is gone"}}
+    print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], **answer}), flush=True)
+"""
+
+
+def test_notices_reach_the_dashboard(host, file: Path, tmp_path: Path, monkeypatch) -> None:
+    program = tmp_path / "simdex-index-lame"
+    program.write_text(f"#!{sys.executable}{LAME}")
+    program.chmod(0o755)
+    monkeypatch.setenv("SIMDEX_PLUGIN_PATH", str(tmp_path))
+    tables = [{"database": "blog", "table": "embeddings", "kind": "lame"}]
+    started: Host = host(file, plugins={"simdex": {"tables": tables}})
+    started.settle()
+    assert "Last notices" not in started.get("/-/simdex", "root").text
+    search = f"select simdex_search('blog', 'embeddings', {Q}, 1)"
+    for _ in range(3):
+        assert [row["id"] for row in json.loads(started.value("blog", search))] == [1]
+    page = started.get("/-/simdex", "root").text
+    said = "every row was compared, because plugin `lame`: &lt;b&gt;my&lt;/b&gt; server is gone"
+    assert "Last notices" in page and page.count(said) == 2, "at first, and while it rests"
+    assert "Last notices" not in started.get("/-/simdex").text
 
 
 def test_what_was_defined_otherwise_is_defined_anew(host, file: Path) -> None:

@@ -16,8 +16,9 @@ Examples:
   simdex plugin list
   simdex plugin list --json
 
-Plugins are programs `simdex-index-NAME` in the folders of SIMDEX_PLUGIN_PATH and PATH. Each is
-started and asked what it can do.")]
+Plugins are programs that plugins.json in the folder of settings (SIMDEX_CONFIG_DIR) names, and
+programs `simdex-index-NAME` in the folders of SIMDEX_PLUGIN_PATH and PATH. Each is started and
+asked what it can do.")]
     List(ListArgs),
     /// Show what a plugin can do, and its options
     #[command(after_help = "\

@@ -164,7 +164,11 @@ impl Generation {
                 let (metric, parameters) = (definition.metric, &definition.parameters);
                 let files = folder.files_of(&manifest.base)?;
                 let job = Job { vectors, metric, parameters, folder: Some(&files) };
-                Some(kind.open_in(&job, &kind_sections(&segment)?)?)
+                let sections = kind_sections(&segment)?;
+                if !proven || check == Check::Always {
+                    kind.verify_in(&job, &sections)?;
+                }
+                Some(kind.open_in(&job, &sections)?)
             }
         };
         let mut newly_proven = NewlyProven { base: !proven, delta: false };

@@ -66,6 +66,8 @@ pub struct LiveAnswer {
     pub plan: Plan,
     /// Whether so much has changed that a refresh would pay.
     pub worn: bool,
+    /// What the user should know: damage that was mended, or what kept a plugin from helping.
+    pub notices: Vec<String>,
 }
 
 /// One index of a database, kept open. Use it from any thread.
@@ -107,6 +109,14 @@ struct Look {
     held: Option<Arc<Held>>,
     settled: Option<DatabaseIdentity>,
     seen: Option<Seen>,
+    notices: Vec<String>,
+}
+
+/// What is searched now, and what the user should know of how it came to be.
+struct Current {
+    /// `None`: nothing is built that could be used.
+    held: Option<Arc<Held>>,
+    notices: Vec<String>,
 }
 
 /// Lets others look, however the look ends.
@@ -161,10 +171,13 @@ impl Live {
     /// # Errors
     /// As [`Engine::search`].
     pub fn search(&self, request: &LiveRequest, observer: &dyn Observer) -> Result<LiveAnswer> {
-        match self.current(observer)? {
-            Some(held) => held.search(request, observer),
-            None => self.scan(request, observer),
-        }
+        let Current { held, mut notices } = self.current(observer)?;
+        let mut answer = match held {
+            Some(held) => held.search(request, observer)?,
+            None => self.scan(request, observer)?,
+        };
+        notices.append(&mut answer.notices);
+        Ok(LiveAnswer { notices, ..answer })
     }
 
     /// How many rows there are and how many can't be searched, as of this moment; `None` where
@@ -173,7 +186,7 @@ impl Live {
     /// # Errors
     /// As [`Engine::search`].
     pub fn rows(&self, observer: &dyn Observer) -> Result<Option<(u64, Skipped)>> {
-        let held = self.current(observer)?;
+        let held = self.current(observer)?.held;
         Ok(held.map(|held| (held.rows(), held.view.skipped())))
     }
 
@@ -184,8 +197,8 @@ impl Live {
         state.settled = None;
     }
 
-    /// The index with the rows as they are now; `None`: nothing is built that could be used.
-    fn current(&self, observer: &dyn Observer) -> Result<Option<Arc<Held>>> {
+    /// The index with the rows as they are now.
+    fn current(&self, observer: &dyn Observer) -> Result<Current> {
         let files = DatabaseIdentity::of(&self.engine.location.database)?;
         let (held, seen) = {
             let mut state = self.lock();
@@ -194,7 +207,7 @@ impl Live {
                     && state.settled.is_some()
                     && state.settled == files
                 {
-                    return Ok(Some(Arc::clone(held)));
+                    return Ok(Current { held: Some(Arc::clone(held)), notices: Vec::new() });
                 }
                 if !state.looking {
                     break;
@@ -208,11 +221,11 @@ impl Live {
         let looking = Looking(self);
         let looked = self.look(files, held, seen, observer);
         let mut state = self.lock();
-        let found = looked.map(|Look { held, settled, seen }| {
+        let found = looked.map(|Look { held, settled, seen, notices }| {
             state.held.clone_from(&held);
             state.settled = settled;
             state.seen = seen;
-            held
+            Current { held, notices }
         });
         drop(state);
         drop(looking);
@@ -236,7 +249,8 @@ impl Live {
             Some(seen) => {
                 if held.is_some() && seen.database.read()?.data_version()? == Some(seen.version) {
                     let settled = files.filter(|files| files.is_settled((self.engine.clock)()));
-                    return Ok(Look { held, settled, seen: Some(seen) });
+                    let notices = Vec::new();
+                    return Ok(Look { held, settled, seen: Some(seen), notices });
                 }
                 seen.database
             }
@@ -265,7 +279,7 @@ impl Live {
         };
         drop(read);
         let seen = version.map(|version| Seen { database, files, version });
-        Ok(Look { held, settled, seen })
+        Ok(Look { held, settled, seen, notices })
     }
 
     /// Compares the query with every row that SQLite holds.

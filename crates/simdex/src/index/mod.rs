@@ -225,6 +225,15 @@ pub trait Kind: Sync + Send {
     fn open_in(&self, job: &Job<'_>, sections: &Sections) -> Result<Box<dyn Index>> {
         self.open(job.vectors.clone(), job.metric, job.parameters, sections)
     }
+
+    /// Checks every byte of the files that a kind keeps beside its sections. O(bytes).
+    ///
+    /// # Errors
+    /// `Damaged`.
+    fn verify_in(&self, job: &Job<'_>, sections: &Sections) -> Result<()> {
+        let _ = (job, sections);
+        Ok(())
+    }
 }
 
 /// An opened index.

@@ -7,11 +7,12 @@ use crate::app::App;
 use crate::args::{ListArgs, Style};
 use crate::output::table::{Align, table};
 
-const COLUMNS: [(&str, Align); 5] = [
+const COLUMNS: [(&str, Align); 6] = [
     ("plugin", Align::Left),
     ("version", Align::Left),
     ("metrics", Align::Left),
     ("about", Align::Left),
+    ("from", Align::Left),
     ("program", Align::Left),
 ];
 
@@ -28,7 +29,7 @@ pub(super) fn run(args: &ListArgs, app: &App) -> anyhow::Result<()> {
     let plugins = Plugins::from_environment();
     let progress = app.progress()?;
     let mut found = Vec::new();
-    for installed in plugins.installed() {
+    for installed in plugins.installed()? {
         let described = plugins.get(&installed.name)?.describe(&progress);
         progress.clear();
         let (description, error) = match described {
@@ -53,7 +54,8 @@ fn row(listed: &Listed) -> Vec<String> {
         (Some(it), _) => (it.version.clone(), metrics(it), it.about.clone()),
         (None, error) => ("-".into(), "-".into(), error.clone().unwrap_or_default()),
     };
-    vec![listed.installed.name.clone(), version, metrics, about, program]
+    let from = listed.installed.origin.describe().to_owned();
+    vec![listed.installed.name.clone(), version, metrics, about, from, program]
 }
 
 pub(super) fn metrics(description: &Description) -> String {

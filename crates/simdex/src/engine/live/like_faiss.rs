@@ -17,19 +17,20 @@ use crate::types::Metric;
 /// Rows fetched beyond `k` at first.
 const MARGIN: usize = 16;
 
-/// The `k` closest rows of a view.
+/// The `k` closest rows of a view. What kept a plugin from helping is added to `notices`.
 pub(super) fn search(
     view: &View,
     metric: Metric,
     query: &Query,
     k: usize,
+    notices: &mut Vec<String>,
     observer: &dyn Observer,
 ) -> Result<Vec<(Id, f64)>> {
     let kernels = Kernels::detect();
     let (base, delta) = (&view.generation.base, &view.delta);
     let mut found = Vec::new();
     if let Some(vectors) = base.vectors() {
-        for row in base_rows(view, metric, query, k, observer)? {
+        for row in base_rows(view, metric, query, k, notices, observer)? {
             let distance = query.distance_of_faiss(kernels, vectors.row(row));
             found.push((distance, Place::of_base(row), base.keys().get(row)));
         }
@@ -63,6 +64,7 @@ fn base_rows(
     metric: Metric,
     query: &Query,
     k: usize,
+    notices: &mut Vec<String>,
     observer: &dyn Observer,
 ) -> Result<Vec<usize>> {
     let (base, gone) = (&view.generation.base, &view.delta.tombstones);
@@ -82,7 +84,7 @@ fn base_rows(
     while k > 0 && wanted < base.rows() {
         let rows = match index.candidates(query, wanted, allowed.as_ref(), observer) {
             Err(error) if error.kind() == ErrorKind::Plugin => {
-                tracing::warn!("{}", without_plugin(&error));
+                notices.push(without_plugin(&error));
                 return Ok(everything());
             }
             rows => rows?,

@@ -31,27 +31,37 @@ impl Held {
     ) -> Result<LiveAnswer> {
         let metric = metric(request, self.definition.metric);
         let query = Query::from_f32(&request.vector, metric)?;
-        let answer =
-            |matches| LiveAnswer { matches, metric, plan: self.plan(), worn: self.is_worn() };
+        let mut answer = LiveAnswer {
+            matches: Vec::new(),
+            metric,
+            plan: self.plan(),
+            worn: self.is_worn(),
+            notices: Vec::new(),
+        };
         if self.rows() == 0 {
-            return Ok(answer(Vec::new()));
+            return Ok(answer);
         }
         let base = &self.view.generation.base;
         let source = self.definition.sources.first().map_or("", |source| source.name());
         check_size(query.dim(), base.dim(), &format!("`{source}`"))?;
-        let matches = match request.scoring {
+        let notices = &mut answer.notices;
+        answer.matches = match request.scoring {
             Scoring::LikeFaiss => {
-                like_faiss::search(&self.view, self.definition.metric, &query, request.k, observer)?
+                let metric = self.definition.metric;
+                like_faiss::search(&self.view, metric, &query, request.k, notices, observer)?
             }
-            Scoring::Exact | Scoring::ExactUnder(_) => self.exact(&query, request, observer)?,
+            Scoring::Exact | Scoring::ExactUnder(_) => {
+                self.exact(&query, request, notices, observer)?
+            }
         };
-        Ok(answer(matches))
+        Ok(answer)
     }
 
     fn exact(
         &self,
         query: &Query,
         request: &LiveRequest,
+        notices: &mut Vec<String>,
         observer: &dyn Observer,
     ) -> Result<Vec<(Id, f64)>> {
         let (generation, delta) = (&self.view.generation, &self.view.delta);
@@ -71,9 +81,7 @@ impl Held {
             let layers = Layers { base: &generation.base, index, delta, tail };
             let failure;
             (top, failure) = layers.search_or_exact(query, k, &filter, new_top, observer)?;
-            if let Some(error) = failure {
-                tracing::warn!("{}", without_plugin(&error));
-            }
+            notices.extend(failure.as_ref().map(without_plugin));
         } else {
             let live = |row: &usize| !delta.tombstones.contains(*row);
             score_all(&generation.base, live, query, &filter, &mut top, observer)?;
@@ -168,7 +176,7 @@ pub(super) fn scan(
         tail: 0,
         diffed: false,
     };
-    Ok(LiveAnswer { matches, metric, plan, worn: false })
+    Ok(LiveAnswer { matches, metric, plan, worn: false, notices: Vec::new() })
 }
 
 fn metric(request: &LiveRequest, own: Metric) -> Metric {

@@ -9,7 +9,7 @@ use simdex_plugin::{BuildParams, Call, Description};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::plugin::call::Session;
-use crate::index::plugin::files::{self, PluginFile};
+use crate::index::plugin::files::{self, PluginFile, Read};
 use crate::index::plugin::numbers::Numbers;
 use crate::index::plugin::opened::PluginIndex;
 use crate::index::plugin::registry::{Plugins, unknown};
@@ -142,7 +142,7 @@ impl Plugin {
         observer: &dyn Observer,
     ) -> Result<Record> {
         let facts = session.call::<BTreeMap<String, Value>>(Call::stats(), observer)?;
-        let files = folder.map(files::list).transpose()?;
+        let files = folder.map(files::record).transpose()?;
         let version = session.description().version.clone();
         Ok(Record { version, files, facts: readable(facts), bound })
     }
@@ -166,8 +166,13 @@ impl Kind for Plugin {
     }
 
     fn check(&self, metric: Metric, set: &Parameters) -> Result<()> {
-        if self.plugins.find(&self.name).is_err() {
-            return Err(unknown(&self.name, &self.plugins.installed()));
+        if let Err(error) = self.plugins.find(&self.name) {
+            let installed = self.plugins.installed()?;
+            // One that is there by name has a reason of its own.
+            return match installed.iter().any(|known| known.name == self.name) {
+                true => Err(error),
+                false => Err(unknown(&self.name, &installed)),
+            };
         }
         let description = self.describe(&Silent)?;
         check_metric(&description, metric)?;
@@ -226,9 +231,16 @@ impl Kind for Plugin {
         let record = Record::read(sections)?;
         let numbers = record.numbers(sections, job.vectors.rows())?;
         if let (Some(files), Some(folder)) = (&record.files, job.folder) {
-            files::check(folder, files)?;
+            files::check(folder, files, Read::Touched)?;
         }
         Ok(Box::new(PluginIndex::new(self.clone(), job, record, numbers)))
+    }
+
+    fn verify_in(&self, job: &Job<'_>, sections: &Sections) -> Result<()> {
+        match (Record::read(sections)?.files, job.folder) {
+            (Some(files), Some(folder)) => files::check(folder, &files, Read::All),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod conformance;
 mod files;
 mod kept;
 mod kind;
+mod named;
 mod numbers;
 mod opened;
 mod process;
@@ -19,5 +20,5 @@ mod update;
 
 pub use kind::Plugin;
 pub use process::Limits;
-pub use registry::{Installed, PREFIX, Plugins};
+pub use registry::{Installed, Origin, PREFIX, Plugins};
 pub use simdex_plugin::{Description, OptionKind, OptionSpec};

@@ -11,7 +11,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::index::KINDS;
 use crate::index::plugin::kept::{Pool, Slot, Spec};
 use crate::index::plugin::kind::Plugin;
+use crate::index::plugin::named::Named;
 use crate::index::plugin::process::Limits;
+use crate::settings;
 
 /// What the names of plugins' programs begin with.
 pub const PREFIX: &str = "simdex-index-";
@@ -31,7 +33,9 @@ pub struct Plugins {
 
 #[derive(Debug)]
 struct Shared {
-    folders: Vec<PathBuf>,
+    /// What the settings name, or why that can't be told.
+    named: Result<Named, Error>,
+    folders: Vec<(Origin, PathBuf)>,
     limits: Limits,
     pool: Mutex<Pool>,
 }
@@ -43,39 +47,91 @@ pub struct Installed {
     pub name: String,
     /// Its program.
     pub path: PathBuf,
+    /// Why it is this one.
+    pub origin: Origin,
+}
+
+/// What makes a program a plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The user's settings name it.
+    Settings,
+    /// It is in a folder that `SIMDEX_PLUGIN_PATH` names.
+    PluginPath,
+    /// It is on `PATH`.
+    Path,
+}
+
+impl Origin {
+    /// For people.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Settings => "plugins.json",
+            Self::PluginPath => FOLDERS,
+            Self::Path => "PATH",
+        }
+    }
 }
 
 impl Plugins {
-    /// Looks in the folders of `SIMDEX_PLUGIN_PATH`, then of `PATH`; relative ones are left out, so
-    /// that the current folder decides nothing.
+    /// Looks at `plugins.json` among the user's settings, then in the folders of
+    /// `SIMDEX_PLUGIN_PATH`, then of `PATH`; relative ones are left out, so that the current folder
+    /// decides nothing.
     pub fn from_environment() -> Self {
-        let folders = [FOLDERS, "PATH"].into_iter().filter_map(std::env::var_os);
-        let folders: Vec<_> =
-            folders.flat_map(|list| std::env::split_paths(&list).collect::<Vec<_>>()).collect();
+        let of = |(variable, origin)| {
+            let list = std::env::var_os(variable).unwrap_or_default();
+            let folders: Vec<_> = std::env::split_paths(&list).collect();
+            folders.into_iter().map(move |folder| (origin, folder))
+        };
+        let variables = [(FOLDERS, Origin::PluginPath), ("PATH", Origin::Path)];
+        let folders = variables.into_iter().flat_map(of).collect();
         let seconds = std::env::var(TIMEOUT).ok().and_then(|text| text.parse().ok());
-        Self::new(folders, seconds.map_or_else(Limits::default, Limits::of_seconds))
+        let limits = seconds.map_or_else(Limits::default, Limits::of_seconds);
+        Self::over(Named::read(settings::folder()), folders, limits)
     }
 
     /// Looks in these folders, in order.
     pub fn new(folders: Vec<PathBuf>, limits: Limits) -> Self {
-        let folders = folders.into_iter().filter(|folder| folder.is_absolute()).collect();
-        Self { shared: Arc::new(Shared { folders, limits, pool: Mutex::default() }) }
+        let folders = folders.into_iter().map(|folder| (Origin::PluginPath, folder)).collect();
+        Self::over(Ok(Named::default()), folders, limits)
     }
 
-    /// Every plugin there is, by name. Of several programs of one name the first folder's counts.
-    pub fn installed(&self) -> Vec<Installed> {
+    fn over(named: Result<Named>, folders: Vec<(Origin, PathBuf)>, limits: Limits) -> Self {
+        let folders = folders.into_iter().filter(|(_, folder)| folder.is_absolute()).collect();
+        Self { shared: Arc::new(Shared { named, folders, limits, pool: Mutex::default() }) }
+    }
+
+    /// What the user's settings name.
+    fn named(&self) -> Result<&Named> {
+        self.shared.named.as_ref().map_err(|error| {
+            let again = Error::new(error.kind(), error.to_string());
+            error.next_step().into_iter().fold(again, Error::hint)
+        })
+    }
+
+    /// Every plugin there is, by name, also those whose program the settings name and is not there.
+    /// Of several programs of one name the settings' counts, then the first folder's.
+    ///
+    /// # Errors
+    /// `Plugin` when the settings can't be used.
+    pub fn installed(&self) -> Result<Vec<Installed>> {
         let mut found = BTreeMap::new();
-        for folder in &self.shared.folders {
+        for (name, path) in self.named()?.programs() {
+            found.insert(name.clone(), (path.clone(), Origin::Settings));
+        }
+        for (origin, folder) in &self.shared.folders {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
             for path in entries.map(|entry| entry.path()) {
                 if let Some(name) = plugin_name(&path)
                     && is_program(&path)
                 {
-                    found.entry(name).or_insert(path);
+                    found.entry(name).or_insert((path, *origin));
                 }
             }
         }
-        found.into_iter().map(|(name, path)| Installed { name, path }).collect()
+        let installed = |(name, (path, origin))| Installed { name, path, origin };
+        Ok(found.into_iter().map(installed).collect())
     }
 
     /// The plugin of this name, whether it is installed or not.
@@ -92,10 +148,17 @@ impl Plugins {
     /// The program of a plugin.
     ///
     /// # Errors
-    /// `Plugin` when it is not installed, with the next step.
+    /// `Plugin` when it is not installed or can't be run, with the next step.
     pub(super) fn find(&self, name: &str) -> Result<PathBuf> {
+        let named = self.named()?;
+        if let Some(program) = named.get(name) {
+            return match is_program(program) {
+                true => Ok(program.to_owned()),
+                false => Err(named.no_program(name, program)),
+            };
+        }
         let file = format!("{PREFIX}{name}{}", std::env::consts::EXE_SUFFIX);
-        let mut paths = self.shared.folders.iter().map(|folder| folder.join(&file));
+        let mut paths = self.shared.folders.iter().map(|(_, folder)| folder.join(&file));
         paths.find(|path| is_program(path)).ok_or_else(|| {
             let message = format!("plugin `{name}` is not installed");
             Error::new(ErrorKind::Plugin, message)
@@ -132,7 +195,7 @@ pub(crate) fn unknown(name: &str, installed: &[Installed]) -> Error {
     Error::new(ErrorKind::Invalid, message).hint(hint)
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let plain =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
     !name.is_empty() && name.len() <= 64 && name.bytes().all(plain)

@@ -8,7 +8,7 @@ const HEADER: usize = 4096;
 const ENTRY: usize = 64;
 
 /// Names that readers ask for, and one that they don't.
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 27] = [
     "vectors",
     "keys.offsets",
     "keys.bytes",
@@ -32,6 +32,10 @@ const NAMES: [&str; 23] = [
     "other",
     "kind.graph.tails",
     "kind.auto",
+    "kind.remote",
+    "kind.ids",
+    "kind.order",
+    "kind.surplus",
 ];
 
 /// A segment with the sections of a recipe: number of the name (1 byte), length (2), bytes; and so

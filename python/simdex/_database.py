@@ -150,9 +150,12 @@ class Database:
         """Check every byte of an index and compare it with the database; see `problems`."""
         return self._native.verify(name, progress)
 
-    def drop_index(self, name: str) -> None:
-        """Remove an index; the database stays as it is."""
-        self._native.drop_index(name)
+    def drop_index(self, name: str) -> list[str]:
+        """Remove an index; the database stays as it is.
+
+        Returns notices: of what an engine on another machine still keeps.
+        """
+        return self._native.drop_index(name)
 
     def set_default(self, name: str, *collections: str) -> list[str]:
         """Make an index the default of these collections, or of all that it covers."""

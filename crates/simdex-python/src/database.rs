@@ -94,7 +94,7 @@ impl Database {
         plain(py, &found)
     }
 
-    fn drop_index(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+    fn drop_index(&self, py: Python<'_>, name: &str) -> PyResult<Vec<String>> {
         py.detach(|| self.engine.drop_index(name)).map_err(raise)
     }
 

@@ -58,6 +58,23 @@ impl Address {
         self.password.as_ref()
     }
 
+    /// Whether both are addresses of one server, and of one user and database there.
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        let place = |url: &Url| {
+            let host = url.host_str().map(str::to_ascii_lowercase);
+            (url.scheme().to_owned(), host, url.port_or_known_default(), url.path().to_owned())
+        };
+        place(&self.url) == place(&other.url)
+            && self.parameter("host") == other.parameter("host")
+            && self.url.username() == other.url.username()
+    }
+
+    /// The same with the password of another.
+    #[must_use]
+    pub fn with_password_of(self, other: &Self) -> Self {
+        Self { password: self.password.or_else(|| other.password.clone()), ..self }
+    }
+
     /// The URL without the password.
     pub(crate) fn url(&self) -> &Url {
         &self.url

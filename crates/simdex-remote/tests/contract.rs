@@ -298,7 +298,7 @@ fn what_postgres_refuses_is_said_without_secrets() {
     assert!(!format!("{error:?}").contains("wrong-secret"), "{error}");
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), PASSWORD).unwrap();
-    let passwords = Passwords { file: Some(file.path().to_owned()) };
+    let passwords = Passwords { file: Some(file.path().to_owned()), ..Passwords::default() };
     let address = Address::parse(&server.plain_url()).unwrap();
     let client = Postgres::new(&address, &passwords, patience()).unwrap();
     assert!(client.version().unwrap().contains("pgvector"));

@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Io,
     /// A plugin is missing, fails or misbehaves.
     Plugin,
+    /// A server with an index can't be reached or fails, and the caller wants no other answer.
+    Unavailable,
     /// A defect in simdex.
     Internal,
 }

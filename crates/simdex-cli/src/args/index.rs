@@ -4,6 +4,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use simdex::Metric;
 use simdex::index::KINDS;
+use simdex::index::remote::REMOTE;
 
 use super::{ListArgs, Style};
 
@@ -196,7 +197,7 @@ Examples:
 fn create_long_help() -> String {
     let examples = CREATE_EXAMPLES.split("\n\n").next().unwrap_or_default();
     let mut help = format!("{examples}\n\nKinds of index:\n");
-    for kind in KINDS {
+    for kind in KINDS.iter().chain(REMOTE) {
         help += &format!("  {:<8}  {}\n", kind.name(), kind.about());
         for parameter in kind.parameters() {
             let setting = format!("{}={}", parameter.name, parameter.default);
@@ -214,7 +215,7 @@ mod tests {
     #[test]
     fn long_help_names_every_kind_and_parameter() {
         let help = create_long_help();
-        for kind in KINDS {
+        for kind in KINDS.iter().chain(REMOTE) {
             assert!(help.contains(kind.name()) && help.contains(kind.about()), "{help}");
             for parameter in kind.parameters() {
                 assert!(help.contains(parameter.name), "{help}");

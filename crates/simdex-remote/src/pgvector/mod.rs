@@ -29,7 +29,7 @@ use names::Name;
 use session::Session;
 use table::Table;
 
-pub use passfile::Passwords;
+pub use passfile::{Environment, Passwords};
 
 use crate::address::Address;
 

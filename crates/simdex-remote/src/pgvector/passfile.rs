@@ -12,6 +12,19 @@ use crate::error::Result;
 pub struct Passwords {
     /// A file with the password in its first line.
     pub file: Option<PathBuf>,
+    /// Whether `PGPASSWORD` is one.
+    pub environment: Environment,
+}
+
+/// Whether the environment's password is meant for a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Environment {
+    /// It is: who set it named the server as well.
+    #[default]
+    Used,
+    /// It isn't: the server was named by somebody who may not be trusted. Postgres's password file
+    /// says itself what is meant for whom.
+    Ignored,
 }
 
 /// Whose password is looked for.
@@ -29,7 +42,9 @@ impl Passwords {
         if let Some(path) = &self.file {
             return crate::read_secret(path).map(Some);
         }
-        if let Ok(password) = std::env::var("PGPASSWORD") {
+        if self.environment == Environment::Used
+            && let Ok(password) = std::env::var("PGPASSWORD")
+        {
             return Ok(Some(SecretString::from(password)));
         }
         let path = std::env::var_os("PGPASSFILE")

@@ -163,7 +163,8 @@ impl Generation {
                 let kind = AnyKind::named(&definition.kind, plugins)?;
                 let (metric, parameters) = (definition.metric, &definition.parameters);
                 let files = folder.files_of(&manifest.base)?;
-                let job = Job { vectors, metric, parameters, folder: Some(&files) };
+                let name = Some(definition.id());
+                let job = Job { vectors, metric, parameters, folder: Some(&files), name };
                 let sections = kind_sections(&segment)?;
                 if !proven || check == Check::Always {
                     kind.verify_in(&job, &sections)?;

@@ -52,6 +52,11 @@ impl Definition {
         Ok(Self { name, folder, sources, kind, metric, parameters })
     }
 
+    /// What tells it from all other definitions: 32 hexadecimal digits.
+    pub fn id(&self) -> &str {
+        self.folder.strip_prefix(FOLDER_PREFIX).unwrap_or(&self.folder)
+    }
+
     /// Names of the collections among its sources.
     pub fn collections(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().filter_map(|source| match source {

@@ -13,6 +13,7 @@ use crate::matrix::Matrix;
 use crate::observe::Observer;
 use crate::search::query::Query;
 use crate::search::rerank::nearest;
+use crate::snapshot::segment::SegmentId;
 use crate::types::{Metric, Neighbor};
 
 /// Queries asked before the clock runs: caches and pages are as in a process that has searched.
@@ -42,7 +43,12 @@ pub(super) fn all(contest: &Contest, observer: &dyn Observer) -> Result<Comparis
             Ok(trial) => trials.push(trial),
             // A kind need not know every metric or size, and a plugin may fail; that is no reason to
             // hide the others.
-            Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Plugin) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Invalid | ErrorKind::Plugin | ErrorKind::Unavailable
+                ) =>
+            {
                 failures.push(error.with("left out", contender.label()));
             }
             Err(error) => return Err(error.with("measuring", contender.label())),
@@ -60,6 +66,21 @@ pub(super) fn all(contest: &Contest, observer: &dyn Observer) -> Result<Comparis
             trials,
             notices,
         }),
+    }
+}
+
+/// What a kind keeps elsewhere for a contender; removed when dropped.
+struct Elsewhere<'a> {
+    kind: &'a AnyKind,
+    name: &'a str,
+    parameters: &'a Parameters,
+}
+
+impl Drop for Elsewhere<'_> {
+    fn drop(&mut self) {
+        if let Ok(Some(notice)) = self.kind.forget(self.name, self.parameters) {
+            tracing::warn!("{notice}");
+        }
     }
 }
 
@@ -87,11 +108,14 @@ impl<'a> Workload<'a> {
         let folder = tempfile::tempdir()?;
         memory::forget_peak();
         let start = Instant::now();
-        let sections = kind.build_in(&self.job(parameters, folder.path()), observer)?;
+        let name = SegmentId::random()?.to_string();
+        let _elsewhere = Elsewhere { kind, name: &name, parameters };
+        let place = (folder.path(), name.as_str());
+        let sections = kind.build_in(&self.job(parameters, place), observer)?;
         let build_seconds = start.elapsed().as_secs_f64();
         let (mut points, mut picked) = (Vec::new(), None);
         for parameters in parameter_sets(contender) {
-            let index = kind.open_in(&self.job(&parameters, folder.path()), &sections)?;
+            let index = kind.open_in(&self.job(&parameters, place), &sections)?;
             picked = index.picked();
             let stage = format!("searching {}{}", contender.label(), list(&parameters));
             points.push(self.point(&*index, parameters, &stage, observer)?);
@@ -114,8 +138,13 @@ impl<'a> Workload<'a> {
         })
     }
 
-    fn job<'b>(&'b self, parameters: &'b Parameters, folder: &'b Path) -> Job<'b> {
-        Job { vectors: self.base, metric: self.metric, parameters, folder: Some(folder) }
+    fn job<'b>(
+        &'b self,
+        parameters: &'b Parameters,
+        (folder, name): (&'b Path, &'b str),
+    ) -> Job<'b> {
+        let (folder, name) = (Some(folder), Some(name));
+        Job { vectors: self.base, metric: self.metric, parameters, folder, name }
     }
 
     fn point(

@@ -68,7 +68,7 @@ fn update(
     folder: &IndexFolder,
     observer: &dyn Observer,
 ) -> Result<Option<Sections>> {
-    if snapshot.dim() != generation.base.dim() || matches!(kind, AnyKind::BuiltIn(_)) {
+    if snapshot.dim() != generation.base.dim() || !kind.updates() {
         return Ok(None);
     }
     let (sections, files) = generation.structure(folder)?;
@@ -91,10 +91,12 @@ fn build_locked(
     let Copied { snapshot, mut segment, census, seen } = rows;
     let files = locked.temporary_folder()?;
     let mut notices = Vec::new();
+    let mut made = None;
     if let Some(vectors) = snapshot.vectors() {
         let kind = AnyKind::named(&definition.kind, plugins)?;
         let (metric, parameters) = (definition.metric, &definition.parameters);
-        let job = Job { vectors, metric, parameters, folder: Some(files.path()) };
+        let name = Some(definition.id());
+        let job = Job { vectors, metric, parameters, folder: Some(files.path()), name };
         let updated = match before {
             Before::Worn(generation) => {
                 update(&kind, &job, &snapshot, generation, locked.folder(), observer)?
@@ -107,9 +109,10 @@ fn build_locked(
         };
         write_structure(&mut segment, definition, &sections)?;
         if let AnyKind::BuiltIn(kind) = kind {
-            let index = kind.open(vectors.clone(), metric, parameters, &sections)?;
+            let index = kind.open_in(&job, &sections)?;
             notices.extend(approximate_notice(&definition.name, &*index));
         }
+        made = Some((kind, sections));
     } else {
         write_structure(&mut segment, definition, &Sections::new())?;
     }
@@ -128,6 +131,12 @@ fn build_locked(
         build_seconds: start.elapsed().as_secs_f64(),
     };
     locked.commit(&manifest)?;
+    if let (Some((kind, sections)), Some(vectors)) = (made, snapshot.vectors()) {
+        let (metric, parameters) = (definition.metric, &definition.parameters);
+        let name = Some(definition.id());
+        let job = Job { vectors, metric, parameters, folder: None, name };
+        notices.extend(kind.settle(&job, &sections, observer)?);
+    }
     Ok(Report {
         index: definition.name.clone(),
         action: Action::Built,

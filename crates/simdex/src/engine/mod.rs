@@ -168,13 +168,20 @@ impl Engine {
         Ok(report)
     }
 
-    /// Removes an index: its definition and its files.
+    /// Removes an index: its definition and its files, and what its kind keeps elsewhere. Returns
+    /// what the user should know.
     ///
     /// # Errors
     /// `NotFound`; `ReadOnly` or `Io`.
-    pub fn drop_index(&self, name: &str) -> Result<()> {
-        self.catalog()?.1.catalog.get(name)?;
-        Catalog::edit(&mut self.home()?, |catalog| catalog.remove(name))
+    pub fn drop_index(&self, name: &str) -> Result<Vec<String>> {
+        let definition = self.catalog()?.1.catalog.get(name)?.clone();
+        Catalog::edit(&mut self.home()?, |catalog| catalog.remove(name))?;
+        // An index of an unknown kind can be removed, too.
+        let Ok(kind) = AnyKind::named(&definition.kind, &self.plugins) else {
+            return Ok(Vec::new());
+        };
+        let notice = kind.forget(definition.id(), &definition.parameters)?;
+        Ok(notice.into_iter().collect())
     }
 
     /// Makes `index` the default of `collections` (all that it covers when empty); returns them.

@@ -5,7 +5,8 @@
 //!
 //! To add a kind: one file with a type that implements [`Kind`], and one line in [`KINDS`]. The
 //! command line's choices, the contract tests and the benchmarks iterate that list. Kinds that are
-//! not in it are [`plugin`]s: programs of their own, in any language.
+//! not in it are engines on other machines ([`remote::REMOTE`]), and [`plugin`]s: programs of their
+//! own, in any language.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -23,6 +24,7 @@ pub mod auto;
 pub mod flat;
 pub mod graph;
 pub mod plugin;
+pub mod remote;
 pub(crate) mod tail;
 
 /// Every built-in kind, in the order they are offered.
@@ -31,7 +33,7 @@ pub const KINDS: &[&dyn Kind] = &[&flat::Flat, &graph::Graph, &auto::Auto];
 /// A kind: built in, or a plugin.
 #[derive(Clone)]
 pub enum AnyKind {
-    /// One of [`KINDS`].
+    /// One of [`KINDS`] or [`remote::REMOTE`].
     BuiltIn(&'static dyn Kind),
     /// A program, which need not be installed.
     Plugin(plugin::Plugin),
@@ -43,7 +45,7 @@ impl AnyKind {
     /// # Errors
     /// `Invalid` for what can't be the name of a kind.
     pub fn named(name: &str, plugins: &plugin::Plugins) -> Result<Self> {
-        match KINDS.iter().find(|kind| kind.name() == name) {
+        match KINDS.iter().chain(remote::REMOTE).find(|kind| kind.name() == name) {
             Some(kind) => Ok(Self::BuiltIn(*kind)),
             None => plugins.get(name).map(Self::Plugin),
         }
@@ -124,6 +126,9 @@ pub struct Job<'a> {
     /// A folder for a kind that keeps files of its own: empty at the build, and later wherever the
     /// index is. `None`: there is no place for files.
     pub folder: Option<&'a Path>,
+    /// A name that no other index has, the same at each build, for a kind that keeps something
+    /// elsewhere: up to 40 letters and digits. `None`: the index is none of a database's.
+    pub name: Option<&'a str>,
 }
 
 /// An earlier build of an index, which has become too different from the rows.
@@ -215,6 +220,36 @@ pub trait Kind: Sync + Send {
         observer: &dyn Observer,
     ) -> Result<Option<Sections>> {
         let _ = (job, previous, observer);
+        Ok(None)
+    }
+
+    /// Whether [`Kind::update_in`] can do anything.
+    fn updates(&self) -> bool {
+        false
+    }
+
+    /// What is left to do elsewhere once the index is the one that is searched. Returns what the
+    /// user should know of what could not be done.
+    ///
+    /// # Errors
+    /// `Cancelled`.
+    fn settle(
+        &self,
+        job: &Job<'_>,
+        sections: &Sections,
+        observer: &dyn Observer,
+    ) -> Result<Option<String>> {
+        let _ = (job, sections, observer);
+        Ok(None)
+    }
+
+    /// Removes what the kind keeps elsewhere for an index, whose [`Job::name`] this is. Returns what
+    /// the user should know of what could not be done.
+    ///
+    /// # Errors
+    /// None of the kinds there are: an index that can't be removed there can be removed here.
+    fn forget(&self, name: &str, parameters: &Parameters) -> Result<Option<String>> {
+        let _ = (name, parameters);
         Ok(None)
     }
 

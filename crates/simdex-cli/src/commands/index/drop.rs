@@ -20,7 +20,8 @@ pub(super) fn run(args: &DropArgs, app: &App) -> anyhow::Result<()> {
         }
     }
     let outcome = each(&args.names, app, |name| {
-        engine.drop_index(name)?;
+        let notices = engine.drop_index(name)?;
+        app.printer().notes(&notices);
         app.printer().line(&format!("deleted index {name}"))
     })?;
     outcome.end()

@@ -199,7 +199,7 @@ impl Kind for Plugin {
         parameters: &Parameters,
         observer: &dyn Observer,
     ) -> Result<Sections> {
-        self.build_in(&Job { vectors, metric, parameters, folder: None }, observer)
+        self.build_in(&Job { vectors, metric, parameters, folder: None, name: None }, observer)
     }
 
     fn open(
@@ -209,13 +209,20 @@ impl Kind for Plugin {
         parameters: &Parameters,
         sections: &Sections,
     ) -> Result<Box<dyn Index>> {
-        self.open_in(&Job { vectors: &vectors, metric, parameters, folder: None }, sections)
+        self.open_in(
+            &Job { vectors: &vectors, metric, parameters, folder: None, name: None },
+            sections,
+        )
     }
 
     fn build_in(&self, job: &Job<'_>, observer: &dyn Observer) -> Result<Sections> {
         let mut session = self.start(observer)?;
         let record = self.built(job, &mut session, observer)?;
         Ok(Sections::from([record.section()?]))
+    }
+
+    fn updates(&self) -> bool {
+        true
     }
 
     fn update_in(

@@ -13,6 +13,7 @@ use crate::index::plugin::kept::{Pool, Slot, Spec};
 use crate::index::plugin::kind::Plugin;
 use crate::index::plugin::named::Named;
 use crate::index::plugin::process::Limits;
+use crate::index::remote::REMOTE;
 use crate::settings;
 
 /// What the names of plugins' programs begin with.
@@ -187,7 +188,7 @@ impl Default for Plugins {
 
 /// The error for a kind that is neither built in nor installed.
 pub(crate) fn unknown(name: &str, installed: &[Installed]) -> Error {
-    let built_in = KINDS.iter().map(|kind| kind.name().to_owned());
+    let built_in = KINDS.iter().chain(REMOTE).map(|kind| kind.name().to_owned());
     let names: Vec<_> = built_in.chain(installed.iter().map(|found| found.name.clone())).collect();
     let message = format!("unknown kind of index `{name}`");
     let hint =

@@ -334,6 +334,7 @@ fn threads(subject: &Subject<'_>) -> Result<Verdict> {
         metric: subject.metric,
         parameters: subject.options,
         folder: Some(folder.path()),
+        name: None,
     };
     let sections = subject.plugin.build_in(&job, subject.observer)?;
     let index = subject.plugin.open_in(&job, &sections)?;

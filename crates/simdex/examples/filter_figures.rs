@@ -1,5 +1,5 @@
 //! Times searches among some of the rows: `cargo run --release --example filter_figures --
-//! BASE.npy QUERIES.npy [recall]`, arrays of little-endian float16 or float32, row-major.
+//! BASE.npy QUERIES.npy [recall [kind]]`, arrays of little-endian float16 or float32, row-major.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
@@ -28,11 +28,15 @@ fn main() -> Result<()> {
     let recall = rest.first().map_or("0.95", String::as_str);
     let (base, queries) = (read(base)?, read(queries)?);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-    let queries: Vec<Query> = (0..queries.rows().min(200))
+    let queries: Vec<Query> = (0..queries.rows().min(50))
         .map(|row| Query::from_f32(queries.row(row), METRIC))
         .collect::<simdex::Result<_>>()?;
     println!("{} × {}, {} queries, µs a query (recall)", base.rows(), base.dim(), queries.len());
+    let only = rest.get(1);
     for (name, set) in [("flat", None), ("graph", Some(("recall", recall)))] {
+        if only.is_some_and(|only| only != name) {
+            continue;
+        }
         let kind = kind(name)?;
         let set: Parameters = set.map(|(n, v)| (n.to_owned(), v.to_owned())).into_iter().collect();
         let sections = kind.build(&base, METRIC, &set, &Silent)?;

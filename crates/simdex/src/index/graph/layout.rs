@@ -154,6 +154,19 @@ impl Layout {
         }
     }
 
+    /// The nodes with a row that `wanted` says yes to, each once. O(rows).
+    pub(super) fn nodes_with(&self, wanted: impl Fn(u32) -> bool) -> impl Iterator<Item = u32> {
+        let (mut node, mut last) = (0, None);
+        let rows = self.rows.iter().enumerate().filter(move |&(_, &row)| wanted(row));
+        rows.filter_map(move |(at, _)| {
+            while self.starts.get(node + 1).is_some_and(|&end| end as usize <= at) {
+                node += 1;
+            }
+            let node = node as u32;
+            (last.replace(node) != Some(node)).then_some(node)
+        })
+    }
+
     /// The rows of a node; empty where the file lies.
     pub(super) fn rows_of(&self, node: u32) -> &[u32] {
         let node = node as usize;

@@ -157,7 +157,7 @@ impl Pool {
     }
 
     /// (distance, node), closest first.
-    pub(super) fn nodes(&self) -> impl ExactSizeIterator<Item = (f32, u32)> {
+    pub(super) fn nodes(&self) -> impl ExactSizeIterator<Item = (f32, u32)> + Clone {
         self.entries.iter().map(|&entry| (distance(entry), node(entry)))
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::build::{Links, Points};
 use super::pool::Stop;
 use super::prune::Candidate;
-use super::walk::Walk;
+use super::walk::{Field, Walk};
 
 /// Recall against the margin of walks, measured while building on rows that had not joined yet:
 /// they are to the graph what queries will be, which rows that are in it are not.
@@ -14,6 +14,9 @@ use super::walk::Walk;
 pub(super) struct Curve {
     /// See [`Stop`].
     pub(super) floor: f32,
+    /// How far beyond the distance d that codes tell of the k-th nearest node they may put a node
+    /// that is nearer: d + slip · (d + `floor`), but for one in [`ONE_IN`]. `None`: not measured.
+    pub(super) slip: Option<f32>,
     pub(super) points: Vec<Point>,
 }
 
@@ -64,6 +67,12 @@ const STEEP: f32 = 0.1;
 
 const LEAST_GAIN: f64 = 0.0005;
 
+/// The margin of the walks on which codes are compared with the truth.
+const SLIP_MARGIN: f32 = 0.13;
+
+/// One in so many of the nearest may slip farther than [`Curve::slip`] says.
+const ONE_IN: usize = 500;
+
 /// How many nodes of a walk are ranked by float32 values, for `k` rows.
 pub(super) fn ranked(k: usize) -> usize {
     k.saturating_add(k / 2).saturating_add(8)
@@ -83,7 +92,8 @@ impl Curve {
         let field = links.field(points);
         let tenth = |truth: &Vec<Candidate>| truth.get(LEAST_RANK - 1).map_or(0.0, |t| t.0);
         let floor = FLOOR * truth.iter().map(tenth).sum::<f32>() / truth.len().max(1) as f32;
-        let mut curve = Self { floor, points: Vec::new() };
+        let mut curve = Self { floor, slip: None, points: Vec::new() };
+        curve.slip = curve.measure_slip(points, &field, entries, (&queries, &truth));
         for k in DEPTHS {
             let mut best = 0.0;
             for margin in MARGINS {
@@ -109,6 +119,37 @@ impl Curve {
             }
         }
         curve
+    }
+
+    /// Compares codes with the truth on long walks.
+    fn measure_slip(
+        &self,
+        points: &Points,
+        field: &Field,
+        entries: &[u32],
+        (queries, truth): (&[u32], &[Vec<Candidate>]),
+    ) -> Option<f32> {
+        let stop = stop(self, LEAST_RANK, 1.0, SLIP_MARGIN);
+        let slips =
+            queries.par_iter().zip(truth).map_init(Walk::default, |walk, (&query, truth)| {
+                walk.aim(points.coder, points.point(query));
+                walk.run(field, entries, stop);
+                let nearest = &truth[..truth.len().min(LEAST_RANK)];
+                let (last, _) = walk.pool.nodes().nth(LEAST_RANK - 1)?;
+                let is_near =
+                    |&(_, node): &Candidate| nearest.iter().any(|&(_, near)| near == node);
+                let slip = |(distance, _)| (distance - last) / (last.max(0.0) + self.floor);
+                Some(walk.pool.nodes().filter(is_near).map(slip).collect::<Vec<f32>>())
+            });
+        let mut slips: Vec<f32> = slips.flatten().flatten_iter().collect();
+        let place = slips.len().checked_sub(1 + slips.len() / ONE_IN)?;
+        let slip = *slips.select_nth_unstable_by(place, f32::total_cmp).1;
+        slip.is_finite().then_some(slip.max(0.0))
+    }
+
+    /// Up to which distance nodes must be ranked, if codes put the k-th nearest at `distance`.
+    pub(super) fn reach_of_codes(&self, distance: f32) -> Option<f32> {
+        self.slip.map(|slip| distance + slip * (distance.max(0.0) + self.floor))
     }
 
     /// The margin that reaches `recall` for `k` rows, and about how many nodes walks look at;

@@ -74,6 +74,9 @@ impl Seen {
     }
 }
 
+/// How many nodes of a sweep are compared with the same bound.
+const SWEPT_TOGETHER: usize = 64;
+
 /// The state of one walk; reused from query to query.
 ///
 /// A walk alternates between [`Walk::gather`], [`Walk::sift`] and [`Walk::score`], so that several
@@ -176,6 +179,23 @@ impl Walk {
             if !self.gather(field) {
                 break;
             }
+        }
+    }
+
+    /// Looks at the codes of all of `nodes` instead of walking, and keeps the closest `width`.
+    pub(super) fn sweep(&mut self, field: &Field, nodes: impl Iterator<Item = u32>, width: usize) {
+        self.pool.reset(Stop::width(width));
+        self.target.reach(field.reach);
+        let RecordsView { heads, tails } = field.records;
+        let mut nodes = nodes.peekable();
+        let mut chunk = Vec::with_capacity(SWEPT_TOGETHER);
+        while nodes.peek().is_some() {
+            chunk.clear();
+            chunk.extend(nodes.by_ref().take(SWEPT_TOGETHER));
+            let Self { target, pool, near, .. } = self;
+            field.kernels.sift(heads, &chunk, &target.aim, pool.bound(), near);
+            field.kernels.refine(heads, tails, &target.aim, near);
+            pool.insert_all(near.rows());
         }
     }
 

@@ -196,6 +196,9 @@ class Plugin:
         """Facts to show, by label."""
         return {"rows": len(self)}
 
+    def close(self) -> None:
+        """Nothing follows: let go of what outlives the process."""
+
     def progress(self, done: int, total: int | None = None) -> None:
         """Say how far a build is; also shows that it is alive."""
         _send({"jsonrpc": "2.0", "method": "progress", "params": {"done": done, "total": total}})
@@ -292,6 +295,7 @@ class _Server:
         return {str(label): _plain(value) for label, value in self.plugin.stats().items()}
 
     def close(self, params: Mapping[str, Any]) -> Any:
+        self.plugin.close()
         return {}
 
     def _save(self) -> None:

@@ -38,6 +38,8 @@ const PLUGIN_PACKAGES: &[&str] = &[
     "sqlite-vss==0.1.2",
     "apsw",
     "qdrant-edge-py==0.9.0",
+    "pymilvus==3.0.2",
+    "milvus-lite==3.2.2",
 ];
 
 /// Succeeds on Pythons that llm runs on and that can make environments.

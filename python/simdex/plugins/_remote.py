@@ -1,10 +1,11 @@
 """What index plugins over a server have in common.
 
-Rows are kept by their number, so that sending one twice is the same as once: where a connection breaks
-in the middle of a batch, the batch is sent again. What a folder holds is only where the rows are.
+Rows are kept by their number, so that sending one twice is the same as once: where a connection
+breaks in the middle of a batch, the batch is sent again. What a folder holds is only where the rows
+are.
 
-Where the server is may come with an index's definition, and so from somebody else: secrets are those of
-the environment, and go only to the server that the environment names.
+Where the server is may come with an index's definition, and so from somebody else: secrets are those
+of the environment, and go only to the server that the environment names.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ class Place:
 
 
 def place(given: str, default: str, variable: str) -> Place:
-    """The server ``given`` in the options, else that of the environment's ``{variable}_URL``, else the
-    default; with the secret of ``{variable}_TOKEN`` or the first line of the file
+    """The server ``given`` in the options, else that of the environment's ``{variable}_URL``, else
+    the default; with the secret of ``{variable}_TOKEN`` or the first line of the file
     ``{variable}_TOKEN_FILE`` where the environment names this server too."""
     named = os.environ.get(f"{variable}_URL", "")
     url = given or named or default

@@ -1,8 +1,8 @@
 """``milvus``: a collection of a Milvus server, through the client of its makers.
 
 Tested with Milvus Lite, which has the server's API but another engine. Searches ask for strong
-consistency, so that they see what was sent before. Each build is a collection of its own, which stays
-on the server: docs/remote.md says how to remove it.
+consistency, so that they see what was sent before. Each build is a collection of its own, which
+stays on the server: docs/remote.md says how to remove it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ PASSING = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL",
 class Milvus(Remote):
     name = "milvus"
     requires = ("pymilvus",)
-    about = "approximate: HNSW in a Milvus server; tested with Milvus Lite, the API and not the engine"
+    about = "approximate: HNSW on a Milvus server; tested with Milvus Lite: the API, not the engine"
     most = 16_384
     options = [
-        Text("url", "", "where the server is; else SIMDEX_MILVUS_URL says, or it is on this machine"),
+        Text("url", "", "where the server is, if SIMDEX_MILVUS_URL does not say"),
         Integer("M", 16, "links of each row", minimum=2, maximum=2048),
         Integer("ef_construction", 200, "width of the search while building", minimum=1),
         Integer("ef", 100, "width of searches", minimum=1, sweep=[32, 64, 200, 400]),

@@ -113,7 +113,7 @@ Examples:
     /// Measure the indexes of a collection: build time, size, recall and speed
     #[command(after_help = compare::EXAMPLES)]
     Compare(CompareArgs),
-    /// Carry a collection into a file: vectors, ids, content and metadata
+    /// Carry a collection into a file or onto a server: ids, vectors, content and metadata
     #[command(after_help = transfer::MIGRATE_EXAMPLES)]
     Migrate(MigrateArgs),
     /// Make a collection of a file

@@ -112,6 +112,22 @@ fn rows_left_out_are_named_or_refused() {
     assert!(!sandbox.path("y.npy").exists());
 }
 
+#[test]
+fn targets_refuse_options_of_the_others() {
+    let sandbox = Sandbox::new();
+    let refused = |args: &[&str]| {
+        let said = sandbox.refusal(&[&["migrate", "posts", "--to"], args].concat());
+        assert!(!said.contains("hunter2"), "{said}");
+        said
+    };
+    assert!(refused(&["npy", "x.npy", "--as", "y"]).contains("--as"));
+    assert!(!sandbox.path("x.npy").exists());
+    let url = "http://me:hunter2@127.0.0.1:9";
+    assert!(refused(&["chroma", url, "--force"]).contains("--force"));
+    assert!(refused(&["pgvector", url]).contains("postgres://"));
+    assert!(refused(&["milvus", url]).contains("chroma, pgvector"));
+}
+
 /// The schema is the one that the real llm makes, and llm's own commands read what was imported.
 #[test]
 fn llm_reads_it() {

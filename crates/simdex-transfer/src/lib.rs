@@ -16,4 +16,6 @@ pub mod import;
 pub mod llm;
 pub mod npy;
 pub mod related;
+#[cfg(feature = "servers")]
+pub mod server;
 pub mod tally;

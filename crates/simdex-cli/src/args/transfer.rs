@@ -13,16 +13,23 @@ Examples:
   simdex migrate posts --to npy posts.npy            And posts.jsonl, a line for each row
   simdex migrate posts --to fvecs posts.fvecs        The same
   simdex migrate posts --to npy posts.npy --strict --json
+  simdex migrate posts --to chroma http://localhost:8000
+  simdex migrate posts --to pgvector postgres://me@db.example.com/vectors --as blog_posts
 
-The database is only read, as it stands when the command begins. A file stands under its name once
-all of it was written and read back: nothing half-made is left, whatever interrupts the command.
-Rows without a usable id or vector are left out, counted and named. `simdex import` reads the files.";
+The database is only read. A file holds the collection as it stands when the command begins, and
+stands under its name once all of it was written and read back: nothing half-made is left, whatever
+interrupts the command. Rows without a usable id or vector are left out, counted and named.
+`simdex import` reads the files.
+
+A server gets ids, vectors, content and metadata in batches, and a command that was stopped goes on
+where it was; in the end counts and a sample are read back. Passwords come from the URL or, for
+Postgres, PGPASSWORD or the password file; a token of Chroma from SIMDEX_CHROMA_TOKEN.";
 
 #[derive(Debug, Args)]
 pub(crate) struct MigrateArgs {
     /// Collection to carry
     pub(crate) collection: String,
-    /// Where to: parquet, npy or fvecs, and the file
+    /// Where to: parquet, npy or fvecs and the file, chroma or pgvector and the URL
     #[arg(long, required = true, num_args = 2, value_names = ["KIND", "PLACE"])]
     pub(crate) to: Vec<std::ffi::OsString>,
     /// Fail at the first row that can't be carried, instead of leaving it out
@@ -31,6 +38,9 @@ pub(crate) struct MigrateArgs {
     /// Replace files that are there already
     #[arg(long)]
     pub(crate) force: bool,
+    /// Name of the collection on a server [default: its own]
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: Option<String>,
     #[command(flatten)]
     style: ListArgs,
 }

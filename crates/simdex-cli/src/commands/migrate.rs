@@ -1,9 +1,13 @@
-//! `migrate`: a collection into a file.
+//! `migrate`: a collection into a file or onto a server.
 
 use std::path::Path;
 
+use simdex_remote::chroma::Chroma;
+use simdex_remote::pgvector::{Passwords, Postgres};
+use simdex_remote::{Address, Patience, SecretString, Server};
 use simdex_transfer::export::{self, Carried, FileRequest};
 use simdex_transfer::files::{FileFormat, Overwrite};
+use simdex_transfer::server::{self, ServerRequest};
 use simdex_transfer::tally::{Bad, Tally};
 
 use crate::app::App;
@@ -12,8 +16,74 @@ use crate::args::transfer::MigrateArgs;
 use crate::failure::UserError;
 use crate::output::table::{count, rows};
 
+/// Names the token that Chroma asks for.
+const CHROMA_TOKEN: &str = "SIMDEX_CHROMA_TOKEN";
+
 pub(super) fn run(args: &MigrateArgs, app: &App) -> anyhow::Result<()> {
-    let (format, path) = target(args)?;
+    match target(args)? {
+        To::File(..) if args.name.is_some() => {
+            Err(UserError::new("--as names a collection on a server, and --to is a file").into())
+        }
+        To::Server(_) if args.force => {
+            let error = UserError::new("--force replaces files, and --to is a server");
+            Err(error.hint("rows that are there are replaced without it").into())
+        }
+        To::File(format, path) => to_file(args, format, path, app),
+        To::Server(server) => to_server(args, server.as_ref(), app),
+    }
+}
+
+/// Where a collection goes.
+enum To<'a> {
+    File(FileFormat, &'a Path),
+    Server(Box<dyn Server>),
+}
+
+/// `--to` as a form and a file, or a server.
+fn target(args: &MigrateArgs) -> Result<To<'_>, UserError> {
+    let [kind, place] = args.to.as_slice() else {
+        return Err(UserError::new("--to needs a kind and a place"));
+    };
+    let kind = kind.to_string_lossy();
+    if let Ok(format) = kind.parse() {
+        return Ok(To::File(format, Path::new(place)));
+    }
+    let url = || {
+        let text = place.to_str().ok_or_else(|| UserError::new("--to: the URL is not text"))?;
+        Address::parse(text).map_err(refused)
+    };
+    let patience = Patience::default();
+    match kind.as_ref() {
+        "chroma" => {
+            let token = std::env::var(CHROMA_TOKEN).ok().filter(|token| !token.is_empty());
+            let token = token.map(SecretString::from);
+            let server = Chroma::new(&url()?, token, patience).map_err(refused)?;
+            Ok(To::Server(Box::new(server)))
+        }
+        "pgvector" => {
+            let passwords = Passwords::default();
+            let server = Postgres::new(&url()?, &passwords, patience).map_err(refused)?;
+            Ok(To::Server(Box::new(server)))
+        }
+        _ => {
+            let known: Vec<_> = FileFormat::ALL.iter().map(|format| format.name()).collect();
+            let known = known.join(", ");
+            let message = format!("--to `{kind}` is not a kind of target");
+            let hint = format!("kinds: {known}, chroma, pgvector; then comes the file or URL");
+            Err(UserError::new(message).hint(hint))
+        }
+    }
+}
+
+fn refused(error: simdex_remote::Error) -> UserError {
+    let said = UserError::new(error.to_string());
+    match error.next_step() {
+        Some(hint) => said.hint(hint),
+        None => said,
+    }
+}
+
+fn to_file(args: &MigrateArgs, format: FileFormat, path: &Path, app: &App) -> anyhow::Result<()> {
     let overwrite = if args.force { Overwrite::Yes } else { Overwrite::No };
     let engine = app.engine()?;
     let permissions = std::fs::metadata(&engine.location().database)?.permissions();
@@ -29,19 +99,25 @@ pub(super) fn run(args: &MigrateArgs, app: &App) -> anyhow::Result<()> {
     }
 }
 
-/// `--to` as a form and a file.
-fn target(args: &MigrateArgs) -> Result<(FileFormat, &Path), UserError> {
-    let [kind, place] = args.to.as_slice() else {
-        return Err(UserError::new("--to needs a kind and a place"));
-    };
-    match kind.to_str().map(str::parse) {
-        Some(Ok(format)) => Ok((format, Path::new(place))),
-        _ => {
-            let known: Vec<_> = FileFormat::ALL.iter().map(|format| format.name()).collect();
-            let known = known.join(", ");
-            let message = format!("--to `{}` is not a kind of target", kind.display());
-            Err(UserError::new(message).hint(format!("kinds: {known}; then comes the place")))
-        }
+fn to_server(args: &MigrateArgs, server: &dyn Server, app: &App) -> anyhow::Result<()> {
+    let walk = app.engine()?.walk(&args.collection)?;
+    let name = args.name.as_deref().unwrap_or(&args.collection);
+    let request = ServerRequest { name, bad: bad(args.strict) };
+    let progress = app.progress()?;
+    let carried = server::to_server(&walk, server, &request, &progress)?;
+    progress.clear();
+    note_skipped(&carried.reasons, app);
+    match args.style() {
+        Style::Json => app.printer().json(&carried),
+        Style::Text => app.printer().line(&format!(
+            "{} of {} dimensions from {} are on the server as {}; {} sent now, {} read back, all the same",
+            rows(carried.rows),
+            count(carried.dimensions as u64),
+            carried.collection,
+            carried.name,
+            count(carried.sent),
+            count(carried.verified)
+        )),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::matrix::Matrix;
 use crate::search::query::Query;
-use crate::search::score::exact_score;
+use crate::search::score::{exact_score, exact_scores};
 use crate::types::Neighbor;
 
 /// The `k` closest of `rows` by exact score, closest first, ties by row number. O(rows · dim).
@@ -10,8 +10,15 @@ use crate::types::Neighbor;
 /// # Panics
 /// When a row is not one of `vectors`.
 pub fn nearest(query: &Query, vectors: &Matrix, rows: &[u32], k: usize) -> Vec<Neighbor> {
-    let score = |&row: &u32| Neighbor { row, score: exact_score(query, vectors.row(row as usize)) };
-    let mut neighbors: Vec<Neighbor> = rows.iter().map(score).collect();
+    let values = |row: u32| vectors.row(row as usize);
+    let (fours, rest) = rows.as_chunks::<4>();
+    let mut neighbors = Vec::with_capacity(rows.len());
+    for &four in fours {
+        let scores = exact_scores(query, four.map(values));
+        neighbors.extend(four.into_iter().zip(scores).map(|(row, score)| Neighbor { row, score }));
+    }
+    let one = |&row: &u32| Neighbor { row, score: exact_score(query, values(row)) };
+    neighbors.extend(rest.iter().map(one));
     neighbors.sort_unstable_by(|a, b| {
         query.metric().closer_first(a.score, b.score).then(a.row.cmp(&b.row))
     });

@@ -316,6 +316,8 @@ def test_progress_and_its_errors(db):
 
 INTERRUPT = """
 import os, signal, sys, simdex
+# Shells start what runs in the background deaf to Ctrl-C, and whoever is started by that is deaf too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 db = simdex.open(sys.argv[1])
 def progress(stage, done, total):
     os.kill(os.getpid(), signal.SIGINT)

@@ -118,7 +118,8 @@ def run_peer(name: str, folder: Path, given: argparse.Namespace) -> dict[str, An
 def run_simdex(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     try:
         variables = environment("simdex", given.threads)
-        return simdex.measure(folder, given.k, given.threads, given.seconds, variables)
+        numbers = given.k, given.threads, BUILD_THREADS, given.seconds
+        return simdex.measure(folder, *numbers, variables)
     except (OSError, RuntimeError, ValueError, KeyError, subprocess.SubprocessError) as error:
         return {"simdex": {"error": str(error).splitlines()[0][:200]}}
 

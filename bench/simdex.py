@@ -22,12 +22,18 @@ def version() -> str:
 
 
 def measure(
-    folder: Path, k: int, threads: int, seconds: float, environment: dict[str, str]
+    folder: Path,
+    k: int,
+    threads: int,
+    build_threads: int,
+    seconds: float,
+    environment: dict[str, str],
 ) -> dict[str, dict[str, Any]]:
     """One entry for each kind, as a peer's worker would have written it."""
     names = ("--vectors", "base"), ("--queries", "queries"), ("--truth", "truth")
     files = [part for option, name in names for part in (option, str(folder / f"{name}.npy"))]
-    command = [str(program()), "compare", *files, "-k", str(k), "--threads", str(threads), "--json"]
+    command = [str(program()), "compare", *files, "-k", str(k), "--threads", str(threads)]
+    command += ["--build-threads", str(build_threads), "--json"]
     before, start = _processor_seconds(), time.perf_counter()
     said = subprocess.run(
         command, capture_output=True, text=True, timeout=seconds, env=environment, check=False

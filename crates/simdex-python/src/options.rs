@@ -70,7 +70,7 @@ impl Contest {
             tries: tries.collect(),
             k: self.k,
             queries: self.queries,
-            threads: self.threads,
+            threads: self.threads.into(),
         }
     }
 }

@@ -24,12 +24,18 @@ fn contest(metric: Metric) -> Contest {
         truth: None,
         contenders: Contender::every_kind(metric).collect(),
         k: 10,
-        threads: Some(1),
+        threads: Some(1).into(),
     }
 }
 
 fn request(name: &str) -> CompareRequest {
-    CompareRequest { name: name.into(), tries: vec![], k: 5, queries: None, threads: Some(1) }
+    CompareRequest {
+        name: name.into(),
+        tries: vec![],
+        k: 5,
+        queries: None,
+        threads: Some(1).into(),
+    }
 }
 
 fn check(trials: &[Trial]) {

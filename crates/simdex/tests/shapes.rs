@@ -39,8 +39,12 @@ fn check(kind: &dyn Kind, vectors: &Matrix, metric: Metric) {
         .collect();
     for k in [0, 1, 2, n, n + 5, usize::MAX] {
         let together = index.candidates_batch(&queries, k, None, &Silent).unwrap();
-        for (query, together) in queries.iter().zip(together) {
+        let scored = index.nearest_batch(&queries, vectors, k, None, &Silent).unwrap();
+        for ((query, together), mut scored) in queries.iter().zip(together).zip(scored) {
             let expected = nearest(query, vectors, &all, k);
+            assert_eq!(scored, nearest(query, vectors, &together, usize::MAX), "{}", kind.name());
+            scored.truncate(k);
+            assert_eq!(scored.len(), expected.len(), "{}", kind.name());
             for found in [index.candidates(query, k, None, &Silent).unwrap(), together] {
                 let found = nearest(query, vectors, &found, k);
                 let scores = |found: &[simdex::types::Neighbor]| -> Vec<f64> {

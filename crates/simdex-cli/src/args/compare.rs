@@ -42,6 +42,9 @@ pub(crate) struct CompareArgs {
     /// Threads of builds and searches [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
     pub(crate) threads: Option<usize>,
+    /// Threads of builds alone [default: as --threads]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    pub(crate) build_threads: Option<usize>,
     /// Write a page with the table and a plot of recall against speed
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) html: Option<PathBuf>,

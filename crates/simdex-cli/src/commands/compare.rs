@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use simdex::Metric;
-use simdex::compare::{self, CompareRequest, Comparison, Contender, Contest};
+use simdex::compare::{self, CompareRequest, Comparison, Contender, Contest, Threads};
 use simdex::index::plugin::Plugins;
 use simdex::observe::Observer;
 use simdex_transfer::npy;
@@ -40,11 +40,15 @@ fn collection(name: &str, args: &CompareArgs, app: &App) -> anyhow::Result<Compa
         tries: args.tries.clone(),
         k: args.k,
         queries: held_out(args)?,
-        threads: args.threads,
+        threads: threads(args),
     };
     let engine = app.engine()?;
     let progress = app.progress()?;
     Ok(engine.compare(&request, &progress)?)
+}
+
+fn threads(args: &CompareArgs) -> Threads {
+    Threads { builds: args.build_threads.or(args.threads), searches: args.threads }
 }
 
 /// `--queries` as a number.
@@ -73,7 +77,7 @@ fn files(vectors: &Path, args: &CompareArgs, app: &App) -> anyhow::Result<Compar
         base: npy::vectors(vectors, &progress)?,
         contenders,
         k: args.k,
-        threads: args.threads,
+        threads: threads(args),
     };
     progress.checkpoint()?;
     compare::run(&contest, &progress).with_context(|| format!("comparing on {}", vectors.display()))

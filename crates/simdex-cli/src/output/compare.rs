@@ -79,6 +79,7 @@ mod samples {
             queries: 1000,
             k: 10,
             threads: 1,
+            build_threads: 1,
             trials: vec![
                 trial(None, "scan", vec![point(&[], 1.0, 800.0)]),
                 trial(Some("<a & b>"), "curve", curve),

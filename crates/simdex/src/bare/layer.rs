@@ -7,7 +7,6 @@ use crate::index::{Index, Kind, Sections};
 use crate::matrix::{Matrix, MatrixBuilder, Slab};
 use crate::observe::Observer;
 use crate::search::query::Query;
-use crate::search::rerank::nearest;
 use crate::types::{Hit, Metric};
 
 use super::vectors::Recipe;
@@ -144,23 +143,16 @@ impl Layer {
         hits: &mut [Vec<Hit>],
         observer: &dyn Observer,
     ) -> Result<()> {
-        use rayon::prelude::*;
         let Some(index) = &self.index else { return Ok(()) };
-        let found = index.candidates_batch(queries, k, self.live.as_ref(), observer)?;
-        hits.par_iter_mut().zip(queries.par_iter().zip(&found)).for_each(
-            |(hits, (query, rows))| {
-                // Ties are among the candidates, and go by id, not by row.
-                let near = nearest(query, &self.vectors, rows, rows.len());
-                let last = near.get(k.wrapping_sub(1)).or(near.last()).map(|last| last.score);
-                let is_near = |score| {
-                    last.is_some_and(|last| query.metric().closer_first(score, last).is_le())
-                };
-                let near = near.into_iter().take_while(|near| is_near(near.score));
-                hits.extend(
-                    near.map(|near| Hit { id: self.id(near.row as usize), score: near.score }),
-                );
-            },
-        );
+        let found = index.nearest_batch(queries, &self.vectors, k, self.live.as_ref(), observer)?;
+        for ((hits, query), near) in hits.iter_mut().zip(queries).zip(found) {
+            // Ties are among them, and go by id, not by row.
+            let last = near.get(k.wrapping_sub(1)).or(near.last()).map(|last| last.score);
+            let is_near =
+                |score| last.is_some_and(|last| query.metric().closer_first(score, last).is_le());
+            let near = near.into_iter().take_while(|near| is_near(near.score));
+            hits.extend(near.map(|near| Hit { id: self.id(near.row as usize), score: near.score }));
+        }
         Ok(())
     }
 

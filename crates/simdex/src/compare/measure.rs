@@ -1,9 +1,9 @@
-//! The measurements. Everything here runs within the thread pool of the comparison.
+//! The measurements. Everything here but builds runs within the thread pool of searches.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
+use rayon::ThreadPool;
 
 use super::recall::Bars;
 use super::{Comparison, Contender, Contest, Latency, Point, Trial, memory, truth};
@@ -26,7 +26,11 @@ const LONG_ENOUGH: Duration = Duration::from_millis(300);
 const QUERIES_BETWEEN_REPORTS: usize = 32;
 
 /// Measures every contender.
-pub(super) fn all(contest: &Contest, observer: &dyn Observer) -> Result<Comparison> {
+pub(super) fn all(
+    contest: &Contest,
+    builders: &ThreadPool,
+    observer: &dyn Observer,
+) -> Result<Comparison> {
     let mut workloads: Vec<Workload<'_>> = Vec::new();
     let mut trials = Vec::new();
     let mut failures: Vec<Error> = Vec::new();
@@ -39,7 +43,7 @@ pub(super) fn all(contest: &Contest, observer: &dyn Observer) -> Result<Comparis
                 workloads.len() - 1
             }
         };
-        match workloads[position].trial(contender, observer) {
+        match workloads[position].trial(contender, builders, observer) {
             Ok(trial) => trials.push(trial),
             // A kind need not know every metric or size, and a plugin may fail; that is no reason to
             // hide the others.
@@ -63,6 +67,7 @@ pub(super) fn all(contest: &Contest, observer: &dyn Observer) -> Result<Comparis
             queries: contest.queries.rows(),
             k: contest.k,
             threads: rayon::current_num_threads(),
+            build_threads: builders.current_num_threads(),
             trials,
             notices,
         }),
@@ -103,7 +108,12 @@ impl<'a> Workload<'a> {
     }
 
     /// Builds a contender and searches it with each of its parameter sets.
-    fn trial(&self, contender: &Contender, observer: &dyn Observer) -> Result<Trial> {
+    fn trial(
+        &self,
+        contender: &Contender,
+        builders: &ThreadPool,
+        observer: &dyn Observer,
+    ) -> Result<Trial> {
         let Contender { kind, parameters, .. } = contender;
         let folder = tempfile::tempdir()?;
         memory::forget_peak();
@@ -111,7 +121,8 @@ impl<'a> Workload<'a> {
         let name = SegmentId::random()?.to_string();
         let _elsewhere = Elsewhere { kind, name: &name, parameters };
         let place = (folder.path(), name.as_str());
-        let sections = kind.build_in(&self.job(parameters, place), observer)?;
+        let job = self.job(parameters, place);
+        let sections = builders.install(|| kind.build_in(&job, observer))?;
         let build_seconds = start.elapsed().as_secs_f64();
         let (mut points, mut picked) = (Vec::new(), None);
         for parameters in parameter_sets(contender) {
@@ -212,10 +223,7 @@ impl<'a> Workload<'a> {
         while measured < LONG_ENOUGH {
             observer.checkpoint()?;
             let start = Instant::now();
-            let found = index.candidates_batch(&self.queries, self.k, None, observer)?;
-            let pairs = self.queries.par_iter().zip(&found);
-            let answers: Vec<_> =
-                pairs.map(|(query, rows)| nearest(query, self.base, rows, self.k)).collect();
+            let answers = index.nearest_batch(&self.queries, self.base, self.k, None, observer)?;
             measured += start.elapsed();
             queries += answers.len();
         }

@@ -91,8 +91,24 @@ pub struct CompareRequest {
     pub k: usize,
     /// How many rows are held out as queries; `None`: [`default_held_out`].
     pub queries: Option<usize>,
-    /// As [`Contest::threads`].
-    pub threads: Option<usize>,
+    /// How many threads work.
+    pub threads: Threads,
+}
+
+/// How many threads work; `None`: one for each processor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Threads {
+    /// On a build.
+    pub builds: Option<usize>,
+    /// On single queries and batches, and on what is measured against.
+    pub searches: Option<usize>,
+}
+
+impl From<Option<usize>> for Threads {
+    /// As many on everything.
+    fn from(threads: Option<usize>) -> Self {
+        Self { builds: threads, searches: threads }
+    }
 }
 
 /// A kind to try on the fly.
@@ -118,8 +134,8 @@ pub struct Contest {
     pub contenders: Vec<Contender>,
     /// How many rows a search asks for.
     pub k: usize,
-    /// Threads of builds, single queries and batches; `None`: one for each processor.
-    pub threads: Option<usize>,
+    /// How many threads work.
+    pub threads: Threads,
 }
 
 /// What was measured.
@@ -133,8 +149,10 @@ pub struct Comparison {
     pub queries: usize,
     /// How many rows each asked for.
     pub k: usize,
-    /// Threads used.
+    /// Threads that searched.
     pub threads: usize,
+    /// Threads that built.
+    pub build_threads: usize,
     /// One for each contender that could be measured, in order.
     pub trials: Vec<Trial>,
     /// What the user should know: contenders that could not be measured, rows left out.
@@ -148,17 +166,23 @@ pub struct Comparison {
 /// contender can be measured; `Cancelled`.
 pub fn run(contest: &Contest, observer: &dyn Observer) -> Result<Comparison> {
     check(contest)?;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(contest.threads.unwrap_or(0))
+    let builders = pool(contest.threads.builds)?;
+    pool(contest.threads.searches)?.install(|| measure::all(contest, &builders, observer))
+}
+
+fn pool(threads: Option<usize>) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.unwrap_or(0))
         .build()
-        .map_err(|error| Error::new(ErrorKind::Io, "can't start the threads").source(error))?;
-    pool.install(|| measure::all(contest, observer))
+        .map_err(|error| Error::new(ErrorKind::Io, "can't start the threads").source(error))
 }
 
 fn check(contest: &Contest) -> Result<()> {
     let invalid = |message: String| Err(Error::new(ErrorKind::Invalid, message));
     let Contest { base, queries, .. } = contest;
-    if contest.k == 0 || contest.threads == Some(0) || contest.contenders.is_empty() {
+    let Threads { builds, searches } = contest.threads;
+    let no_thread = builds == Some(0) || searches == Some(0);
+    if contest.k == 0 || no_thread || contest.contenders.is_empty() {
         return invalid("a comparison needs at least one result, one thread and one kind".into());
     }
     if base.rows() == 0 || queries.rows() == 0 {

@@ -18,7 +18,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::matrix::{Matrix, Slab};
 use crate::observe::Observer;
 use crate::search::query::Query;
-use crate::types::Metric;
+use crate::search::rerank::nearest;
+use crate::types::{Metric, Neighbor};
 
 pub mod auto;
 pub mod flat;
@@ -302,6 +303,26 @@ pub trait Index: Send + Sync {
         observer: &dyn Observer,
     ) -> Result<Vec<Vec<u32>>> {
         queries.iter().map(|query| self.candidates(query, k, allowed, observer)).collect()
+    }
+
+    /// [`Index::candidates_batch`] with their exact scores: closest first, ties by row number, and
+    /// more than `k` where there are more candidates. `vectors` are the rows that were indexed;
+    /// scores are shared among the threads of the current pool.
+    ///
+    /// # Errors
+    /// As [`Index::candidates`].
+    fn nearest_batch(
+        &self,
+        queries: &[Query],
+        vectors: &Matrix,
+        k: usize,
+        allowed: Option<&FixedBitSet>,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Vec<Neighbor>>> {
+        use rayon::prelude::*;
+        let found = self.candidates_batch(queries, k, allowed, observer)?;
+        let pairs = queries.par_iter().zip(&found);
+        Ok(pairs.map(|(query, rows)| nearest(query, vectors, rows, rows.len())).collect())
     }
 
     /// Facts about the structure for `index show`: (label, value).

@@ -2,7 +2,7 @@
 
 use crate::matrix::Matrix;
 use crate::search::query::Query;
-use crate::search::score::{exact_score, exact_scores};
+use crate::search::score::exact_scores;
 use crate::types::Neighbor;
 
 /// The `k` closest of `rows` by exact score, closest first, ties by row number. O(rows · dim).
@@ -12,13 +12,18 @@ use crate::types::Neighbor;
 pub fn nearest(query: &Query, vectors: &Matrix, rows: &[u32], k: usize) -> Vec<Neighbor> {
     let values = |row: u32| vectors.row(row as usize);
     let (fours, rest) = rows.as_chunks::<4>();
-    let mut neighbors = Vec::with_capacity(rows.len());
-    for &four in fours {
+    // Four cost hardly more than one: what is missing at the end is scored again.
+    let last = rest.first().map(|&row| {
+        let mut four = [row; 4];
+        four[..rest.len()].copy_from_slice(rest);
+        four
+    });
+    let mut neighbors = Vec::with_capacity(rows.len() + 3);
+    for four in fours.iter().copied().chain(last) {
         let scores = exact_scores(query, four.map(values));
         neighbors.extend(four.into_iter().zip(scores).map(|(row, score)| Neighbor { row, score }));
     }
-    let one = |&row: &u32| Neighbor { row, score: exact_score(query, values(row)) };
-    neighbors.extend(rest.iter().map(one));
+    neighbors.truncate(rows.len());
     neighbors.sort_unstable_by(|a, b| {
         query.metric().closer_first(a.score, b.score).then(a.row.cmp(&b.row))
     });

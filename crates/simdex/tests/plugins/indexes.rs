@@ -300,7 +300,7 @@ fn compare_measures_plugins() {
         ],
         k: 10,
         queries: Some(20),
-        threads: Some(1),
+        threads: Some(1).into(),
     };
     let comparison = engine.compare(&request, &Silent).unwrap();
     let kinds: Vec<_> = comparison.trials.iter().map(|trial| trial.kind.as_str()).collect();

@@ -13,6 +13,7 @@ pub(crate) struct Report<'a> {
     queries: usize,
     k: usize,
     threads: usize,
+    build_threads: usize,
     points: Vec<Point<'a>>,
     notices: &'a [String],
 }
@@ -57,6 +58,7 @@ pub(crate) fn report(comparison: &Comparison) -> Report<'_> {
         queries: comparison.queries,
         k: comparison.k,
         threads: comparison.threads,
+        build_threads: comparison.build_threads,
         points: points.collect(),
         notices: &comparison.notices,
     }

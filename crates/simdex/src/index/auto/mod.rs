@@ -12,7 +12,7 @@ use crate::index::{Index, Kind, Parameter, Parameters, Sections};
 use crate::matrix::{Matrix, Slab};
 use crate::observe::Observer;
 use crate::search::query::Query;
-use crate::types::Metric;
+use crate::types::{Metric, Neighbor};
 
 mod pick;
 mod probe;
@@ -141,6 +141,17 @@ impl Index for AutoIndex {
         observer: &dyn Observer,
     ) -> Result<Vec<Vec<u32>>> {
         self.index.candidates_batch(queries, k, allowed, observer)
+    }
+
+    fn nearest_batch(
+        &self,
+        queries: &[Query],
+        vectors: &Matrix,
+        k: usize,
+        allowed: Option<&FixedBitSet>,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Vec<Neighbor>>> {
+        self.index.nearest_batch(queries, vectors, k, allowed, observer)
     }
 
     fn is_exact(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Searching an opened graph.
 
 use fixedbitset::FixedBitSet;
+use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::index::{Index, Parameters, Sections};
@@ -8,7 +9,8 @@ use crate::kernels::Kernels;
 use crate::matrix::Matrix;
 use crate::observe::Observer;
 use crate::search::query::Query;
-use crate::types::Metric;
+use crate::search::rerank::nearest;
+use crate::types::{Metric, Neighbor};
 
 use super::basis::Basis;
 use super::codes::{Coder, Target};
@@ -51,6 +53,9 @@ const COST_OF_ASKING: f64 = 0.04;
 
 /// How many queries of a batch are prepared at once.
 const AIMED_TOGETHER: usize = 8;
+
+/// Into how many shares each thread's part of a batch is divided, so that none waits for long.
+const SHARES: usize = 4;
 
 /// How often queries of a batch ask whether to stop.
 const CHECK_EVERY: usize = 64;
@@ -192,6 +197,101 @@ impl GraphIndex {
         self.ranker.closest(query, k, &rows)
     }
 
+    /// What `finish` makes of each query's closest rows, on all threads of the current pool.
+    fn answer<T: Send>(
+        &self,
+        queries: &[Query],
+        k: usize,
+        allowed: Option<&FixedBitSet>,
+        observer: &dyn Observer,
+        finish: impl Fn(&Query, Vec<u32>) -> T + Sync,
+    ) -> Result<Vec<T>> {
+        let rows = self.ranker.vectors.rows();
+        let matches = allowed.map_or(rows, |set| set.count_ones(..).min(rows));
+        let way = self.way(k, matches);
+        let some = |queries: &[Query]| match way {
+            Way::Walk(stop) => self.walks(queries, k, allowed, stop, observer, &finish),
+            Way::Sweep => {
+                let mut walk = Walk::default();
+                let sweep = |query| {
+                    observer.checkpoint()?;
+                    Ok(finish(query, self.sweep(query, k, allowed, &mut walk)))
+                };
+                queries.iter().map(sweep).collect()
+            }
+            Way::Scan => {
+                let scan = |query| {
+                    observer.checkpoint()?;
+                    Ok(finish(query, self.scan(query, k, allowed)))
+                };
+                queries.iter().map(scan).collect()
+            }
+        };
+        let shares = rayon::current_num_threads() * SHARES;
+        if shares == SHARES || queries.len() <= TURNS {
+            return some(queries);
+        }
+        let share = queries.len().div_ceil(shares).max(TURNS);
+        let answers: Vec<Vec<T>> = queries.par_chunks(share).map(some).collect::<Result<_>>()?;
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// What `finish` makes of the rows that walks find, several walks at a time.
+    fn walks<T>(
+        &self,
+        queries: &[Query],
+        k: usize,
+        allowed: Option<&FixedBitSet>,
+        stop: Stop,
+        observer: &dyn Observer,
+        finish: impl Fn(&Query, Vec<u32>) -> T,
+    ) -> Result<Vec<T>> {
+        let field = self.field();
+        let mut answers: Vec<Option<T>> = queries.iter().map(|_| None).collect();
+        let mut waiting = queries
+            .chunks(AIMED_TOGETHER)
+            .flat_map(|queries| queries.iter().zip(self.aim(queries)))
+            .zip(&mut answers);
+        let mut start = |walk: &mut Walk| {
+            let ((query, target), place) = waiting.next()?;
+            walk.target = target;
+            walk.start(&field, &self.layout.entries, stop);
+            Some((query, place))
+        };
+        let mut walks = Vec::with_capacity(TURNS);
+        for _ in 0..TURNS {
+            let mut walk = Walk::default();
+            walks.extend(start(&mut walk).map(|goal| (goal, walk)));
+        }
+        let mut done = 0;
+        while !walks.is_empty() {
+            for (_, walk) in &mut walks {
+                walk.sift(&field);
+            }
+            for (_, walk) in &mut walks {
+                walk.score(&field);
+            }
+            walks.retain_mut(|((query, place), walk)| {
+                if walk.gather(&field) {
+                    return true;
+                }
+                let found = self.end(query, k, allowed, walk);
+                let rows = found.unwrap_or_else(|| self.sweep(query, k, allowed, walk));
+                **place = Some(finish(query, rows));
+                done += 1;
+                let Some(goal) = start(walk) else { return false };
+                (*query, *place) = goal;
+                true
+            });
+            if done >= CHECK_EVERY {
+                observer.checkpoint()?;
+                done = 0;
+            }
+        }
+        // No walk is left, so that every place is taken.
+        Ok(answers.into_iter().flatten().collect())
+    }
+
     fn scan(&self, query: &Query, k: usize, allowed: Option<&FixedBitSet>) -> Vec<u32> {
         let rows = self.ranker.vectors.rows() as u32;
         let rows: Vec<u32> = (0..rows).filter(|&row| is_allowed(allowed, row)).collect();
@@ -222,69 +322,21 @@ impl Index for GraphIndex {
         allowed: Option<&FixedBitSet>,
         observer: &dyn Observer,
     ) -> Result<Vec<Vec<u32>>> {
-        let rows = self.ranker.vectors.rows();
-        let matches = allowed.map_or(rows, |set| set.count_ones(..).min(rows));
-        let stop = match self.way(k, matches) {
-            Way::Walk(stop) => stop,
-            Way::Sweep => {
-                let mut walk = Walk::default();
-                let sweep = |query| {
-                    observer.checkpoint()?;
-                    Ok(self.sweep(query, k, allowed, &mut walk))
-                };
-                return queries.iter().map(sweep).collect();
-            }
-            Way::Scan => {
-                let scan = |query| {
-                    observer.checkpoint()?;
-                    Ok(self.scan(query, k, allowed))
-                };
-                return queries.iter().map(scan).collect();
-            }
-        };
-        let field = self.field();
-        let mut found = vec![Vec::new(); queries.len()];
-        let mut waiting = queries
-            .chunks(AIMED_TOGETHER)
-            .flat_map(|queries| queries.iter().zip(self.aim(queries)))
-            .zip(&mut found);
-        let mut start = |walk: &mut Walk| {
-            let ((query, target), place) = waiting.next()?;
-            walk.target = target;
-            walk.start(&field, &self.layout.entries, stop);
-            Some((query, place))
-        };
-        let mut walks = Vec::with_capacity(TURNS);
-        for _ in 0..TURNS {
-            let mut walk = Walk::default();
-            walks.extend(start(&mut walk).map(|goal| (goal, walk)));
-        }
-        let mut done = 0;
-        while !walks.is_empty() {
-            for (_, walk) in &mut walks {
-                walk.sift(&field);
-            }
-            for (_, walk) in &mut walks {
-                walk.score(&field);
-            }
-            walks.retain_mut(|((query, place), walk)| {
-                if walk.gather(&field) {
-                    return true;
-                }
-                **place = self
-                    .end(query, k, allowed, walk)
-                    .unwrap_or_else(|| self.sweep(query, k, allowed, walk));
-                done += 1;
-                let Some(goal) = start(walk) else { return false };
-                (*query, *place) = goal;
-                true
-            });
-            if done >= CHECK_EVERY {
-                observer.checkpoint()?;
-                done = 0;
-            }
-        }
-        Ok(found)
+        self.answer(queries, k, allowed, observer, |_, rows| rows)
+    }
+
+    fn nearest_batch(
+        &self,
+        queries: &[Query],
+        vectors: &Matrix,
+        k: usize,
+        allowed: Option<&FixedBitSet>,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Vec<Neighbor>>> {
+        // At once, while the rows are in the processor's caches.
+        self.answer(queries, k, allowed, observer, |query, rows| {
+            nearest(query, vectors, &rows, rows.len())
+        })
     }
 
     fn facts(&self) -> Vec<(String, String)> {

@@ -9,6 +9,7 @@ use crate::index::{Index, Kind, Parameters, Sections};
 use crate::matrix::{Matrix, Slab};
 use crate::observe::{Observer, Silent};
 use crate::search::query::Query;
+use crate::search::rerank::nearest;
 use crate::search::score::exact_score;
 use crate::types::Metric;
 use crate::{ErrorKind, Result};
@@ -70,6 +71,10 @@ fn mean_recall(values: &[f32], dim: usize, metric: Metric, parameters: &[(&str, 
     let found = index.candidates_batch(&queries, 10, None, &Silent).unwrap();
     for (query, found) in queries.iter().zip(&found) {
         assert_eq!(&index.candidates(query, 10, None, &Silent).unwrap(), found);
+    }
+    let scored = index.nearest_batch(&queries, &vectors, 10, None, &Silent).unwrap();
+    for ((query, found), scored) in queries.iter().zip(&found).zip(scored) {
+        assert_eq!(scored, nearest(query, &vectors, found, usize::MAX));
     }
     let recalls = queries.iter().zip(&found).map(|(q, found)| recall(&vectors, q, 10, found));
     recalls.sum::<f64>() / QUERIES as f64

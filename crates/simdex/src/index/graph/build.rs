@@ -42,11 +42,6 @@ impl<'a> Points<'a> {
     pub(super) fn point(&self, node: u32) -> &'a [f32] {
         &self.values[self.order[node as usize] as usize * self.dim..][..self.dim]
     }
-
-    /// ‖a − b‖²
-    pub(super) fn between(&self, a: u32, b: u32) -> f32 {
-        self.kernels.squared_l2(self.point(a), self.point(b))
-    }
 }
 
 impl Points<'_> {

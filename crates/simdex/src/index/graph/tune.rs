@@ -3,13 +3,16 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::kernels::Kernels;
+
 use super::build::{Links, Points};
 use super::pool::Stop;
 use super::prune::Candidate;
 use super::walk::{Field, Walk};
 
-/// Recall against the margin of walks, measured while building on rows that had not joined yet:
-/// they are to the graph what queries will be, which rows that are in it are not.
+/// Recall against the margin of walks, measured while building on rows that had not joined yet,
+/// and on points between two of them: they are to the graph what queries will be, which rows that
+/// are in it are not.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Curve {
     /// See [`Stop`].
@@ -34,10 +37,14 @@ pub(super) struct Point {
 }
 
 /// How many rows are held out.
-pub(super) const HELD_OUT: usize = 256;
+pub(super) const HELD_OUT: usize = 512;
+
+/// One query in so many lies between two rows that were held out: not all queries are like rows,
+/// and of those that are not more is missed.
+const ONE_BETWEEN: usize = 4;
 
 /// Below this many nodes there is nothing to tune: walks see them all.
-pub(super) const LEAST: usize = 16 * HELD_OUT;
+pub(super) const LEAST: usize = 8 * HELD_OUT;
 
 /// The numbers of neighbours that recall is measured for.
 const DEPTHS: [usize; 2] = [10, 100];
@@ -87,8 +94,8 @@ pub(super) fn stop(curve: &Curve, k: usize, share: f64, margin: f32) -> Stop {
 impl Curve {
     /// Measures walks for the nodes from `joined` on among those before. O(held out · n · dim).
     pub(super) fn measure(points: &Points, links: &Links, joined: u32, entries: &[u32]) -> Self {
-        let queries: Vec<u32> = (joined..points.nodes() as u32).take(HELD_OUT).collect();
-        let truth = nearest(points, &queries, joined);
+        let queries = Queries::of(points, joined);
+        let truth = queries.nearest(points, joined);
         let field = links.field(points);
         let tenth = |truth: &Vec<Candidate>| truth.get(LEAST_RANK - 1).map_or(0.0, |t| t.0);
         let floor = FLOOR * truth.iter().map(tenth).sum::<f32>() / truth.len().max(1) as f32;
@@ -101,8 +108,8 @@ impl Curve {
                 let outcomes: Vec<Outcome> = queries
                     .par_iter()
                     .zip(&truth)
-                    .map_init(Walk::default, |walk, (&query, truth)| {
-                        walk.aim(points.coder, points.point(query));
+                    .map_init(Walk::default, |walk, (query, truth)| {
+                        walk.aim(points.coder, query);
                         walk.run(&field, entries, stop);
                         let recall = recall(points, query, walk, truth, k);
                         Outcome { recall, cost: walk.cost() }
@@ -127,12 +134,12 @@ impl Curve {
         points: &Points,
         field: &Field,
         entries: &[u32],
-        (queries, truth): (&[u32], &[Vec<Candidate>]),
+        (queries, truth): (&Queries, &[Vec<Candidate>]),
     ) -> Option<f32> {
         let stop = stop(self, LEAST_RANK, 1.0, SLIP_MARGIN);
         let slips =
-            queries.par_iter().zip(truth).map_init(Walk::default, |walk, (&query, truth)| {
-                walk.aim(points.coder, points.point(query));
+            queries.par_iter().zip(truth).map_init(Walk::default, |walk, (query, truth)| {
+                walk.aim(points.coder, query);
                 walk.run(field, entries, stop);
                 let nearest = &truth[..truth.len().min(LEAST_RANK)];
                 let (last, _) = walk.pool.nodes().nth(LEAST_RANK - 1)?;
@@ -194,9 +201,9 @@ impl Point {
         Self { k, margin, recall, error, distances }
     }
 
-    /// What recall is likely not below.
+    /// What recall is not below, but for one of forty samples.
     fn surely(&self) -> f64 {
-        self.recall - self.error
+        self.recall - 2.0 * self.error
     }
 }
 
@@ -207,9 +214,10 @@ struct Outcome {
 }
 
 /// The share of the first `k` of `truth` that a walk found.
-fn recall(points: &Points, query: u32, walk: &Walk, truth: &[Candidate], k: usize) -> f64 {
+fn recall(points: &Points, query: &[f32], walk: &Walk, truth: &[Candidate], k: usize) -> f64 {
     let near = walk.pool.nodes().take(ranked(k)).map(|(_, node)| node);
-    let mut near: Vec<Candidate> = near.map(|node| (points.between(query, node), node)).collect();
+    let distance = |node| points.kernels.squared_l2(query, points.point(node));
+    let mut near: Vec<Candidate> = near.map(|node| (distance(node), node)).collect();
     near.sort_unstable_by(by_distance);
     near.truncate(k);
     let truth = &truth[..k.min(truth.len())];
@@ -224,33 +232,69 @@ fn by_distance(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
 /// Nodes that are compared with all queries before the nearest are picked.
 const CHUNK: usize = 2048;
 
-/// The nodes before `joined` nearest to each query, nearest first, as many as are needed.
-///
-/// Every node is read once and compared with all queries. O(queries · n · dim).
-fn nearest(points: &Points, queries: &[u32], joined: u32) -> Vec<Vec<Candidate>> {
-    let block: Vec<f32> = queries.iter().flat_map(|&query| points.point(query)).copied().collect();
-    let starts: Vec<u32> = (0..joined).step_by(CHUNK).collect();
-    let chunk = |&start: &u32| {
-        let nodes = start..joined.min(start + CHUNK as u32);
-        let mut found = vec![Vec::with_capacity(nodes.len()); queries.len()];
-        let mut distances = vec![0.0; queries.len()];
-        for node in nodes {
-            points.kernels.squared_l2_rows(points.point(node), &block, &mut distances);
-            for (found, &distance) in found.iter_mut().zip(&distances) {
-                found.push((distance, node));
+/// What recall is measured on: n × dim, row-major.
+struct Queries {
+    values: Vec<f32>,
+    dim: usize,
+}
+
+impl Queries {
+    /// The nodes from `joined` on, one in [`ONE_BETWEEN`] of them moved halfway to the next.
+    fn of(points: &Points, joined: u32) -> Self {
+        let held_out = joined..points.nodes() as u32;
+        let mut values = Vec::with_capacity(held_out.len() * points.dim);
+        for (at, node) in held_out.clone().enumerate() {
+            let point = points.point(node);
+            if at % ONE_BETWEEN == 0 && held_out.contains(&(node + 1)) {
+                values.extend(between(points.kernels, point, points.point(node + 1)));
+            } else {
+                values.extend_from_slice(point);
             }
         }
-        found.iter_mut().for_each(keep_nearest);
-        found
-    };
-    let merge = |mut all: Vec<Vec<Candidate>>, more: Vec<Vec<Candidate>>| {
-        for (all, more) in all.iter_mut().zip(more) {
-            all.extend(more);
-            keep_nearest(all);
-        }
-        all
-    };
-    starts.par_iter().map(chunk).reduce(|| vec![Vec::new(); queries.len()], merge)
+        Self { values, dim: points.dim }
+    }
+
+    fn par_iter(&self) -> impl IndexedParallelIterator<Item = &[f32]> {
+        self.values.par_chunks_exact(self.dim)
+    }
+
+    /// The nodes before `joined` nearest to each query, nearest first, as many as are needed.
+    ///
+    /// Every node is read once and compared with all queries. O(queries · n · dim).
+    fn nearest(&self, points: &Points, joined: u32) -> Vec<Vec<Candidate>> {
+        let count = self.values.len() / self.dim;
+        let starts: Vec<u32> = (0..joined).step_by(CHUNK).collect();
+        let chunk = |&start: &u32| {
+            let nodes = start..joined.min(start + CHUNK as u32);
+            let mut found = vec![Vec::with_capacity(nodes.len()); count];
+            let mut distances = vec![0.0; count];
+            for node in nodes {
+                points.kernels.squared_l2_rows(points.point(node), &self.values, &mut distances);
+                for (found, &distance) in found.iter_mut().zip(&distances) {
+                    found.push((distance, node));
+                }
+            }
+            found.iter_mut().for_each(keep_nearest);
+            found
+        };
+        let merge = |mut all: Vec<Vec<Candidate>>, more: Vec<Vec<Candidate>>| {
+            for (all, more) in all.iter_mut().zip(more) {
+                all.extend(more);
+                keep_nearest(all);
+            }
+            all
+        };
+        starts.par_iter().map(chunk).reduce(|| vec![Vec::new(); count], merge)
+    }
+}
+
+/// The point halfway, as long as the two are on average: among unit vectors, one of them.
+fn between(kernels: Kernels, a: &[f32], b: &[f32]) -> Vec<f32> {
+    let sum: Vec<f32> = a.iter().zip(b).map(|(a, b)| a + b).collect();
+    let length = |point: &[f32]| kernels.dot(point, point).sqrt();
+    let factor = (length(a) + length(b)) / (2.0 * length(&sum));
+    let factor = if factor.is_finite() { factor } else { 0.5 };
+    sum.into_iter().map(|value| value * factor).collect()
 }
 
 /// Keeps the nearest candidates, nearest first.

@@ -19,7 +19,7 @@ use super::pool::Stop;
 use super::rank::Ranker;
 use super::settings::number;
 use super::space::Space;
-use super::tune::{self, ranked};
+use super::tune::{self, Shortlist, ranked};
 use super::walk::{Field, Walk};
 
 /// An opened graph.
@@ -156,14 +156,16 @@ impl GraphIndex {
         walk: &Walk,
     ) -> Option<Vec<u32>> {
         let mut rows = Vec::with_capacity(ranked(k));
-        let mut nodes = 0;
-        for (_, node) in walk.pool.nodes() {
+        let mut shortlist = Shortlist::new(&self.layout.header.curve, k);
+        for (distance, node) in walk.pool.nodes() {
+            if !shortlist.has_room(distance) {
+                break;
+            }
             let before = rows.len();
             let members = self.layout.rows_of(node).iter().copied();
             rows.extend(members.filter(|&row| is_allowed(allowed, row)).take(k));
-            nodes += usize::from(rows.len() > before);
-            if nodes == ranked(k) {
-                break;
+            if rows.len() > before {
+                shortlist.push(distance);
             }
         }
         let found = self.ranker.closest(query, k, &rows);

@@ -115,6 +115,21 @@ fn the_target_recall_is_reached_on_rows_it_was_not_tuned_on() {
     }
 }
 
+/// Groups of rows that codes of four bits can't tell apart.
+#[test]
+fn the_target_recall_is_reached_among_nearly_equal_rows() {
+    for (group, spread) in [(4, 1e-2), (20, 1e-3), (120, 1e-4)] {
+        let mut random = Random::new(group as u64);
+        let sources = clustered(9000 / group, 32, 60, 0.6);
+        let mut values = Vec::new();
+        for _ in 0..group {
+            values.extend(sources.iter().map(|value| value + spread * normal(&mut random)));
+        }
+        let recall = mean_recall(&values, 32, Metric::Cosine, &[("recall", "0.95")]);
+        assert!(recall >= 0.93, "groups of {group}: {recall}");
+    }
+}
+
 #[test]
 fn equal_rows_are_all_found() {
     let mut values = clustered(5000, 16, 30, 0.5);

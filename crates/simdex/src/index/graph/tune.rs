@@ -80,9 +80,42 @@ const SLIP_MARGIN: f32 = 0.13;
 /// One in so many of the nearest may slip farther than [`Curve::slip`] says.
 const ONE_IN: usize = 500;
 
-/// How many nodes of a walk are ranked by float32 values, for `k` rows.
+/// Beyond so many times as many nodes as usual no more are ranked.
+const MOST_RANKED: usize = 8;
+
+/// How many nodes of a walk are ranked by float32 values for `k` rows, at least.
 pub(super) fn ranked(k: usize) -> usize {
     k.saturating_add(k / 2).saturating_add(8)
+}
+
+/// Which of the nearest nodes of a walk are ranked by float32 values: those that codes can't tell
+/// from the `k` nearest.
+#[derive(Debug)]
+pub(super) struct Shortlist<'a> {
+    curve: &'a Curve,
+    k: usize,
+    nodes: usize,
+    reach: f32,
+}
+
+impl<'a> Shortlist<'a> {
+    pub(super) fn new(curve: &'a Curve, k: usize) -> Self {
+        Self { curve, k, nodes: 0, reach: f32::INFINITY }
+    }
+
+    /// Whether a node at `distance` is ranked, too; nodes come closest first.
+    pub(super) fn has_room(&self, distance: f32) -> bool {
+        self.nodes < ranked(self.k)
+            || distance <= self.reach && self.nodes < MOST_RANKED * ranked(self.k)
+    }
+
+    /// Adds a node.
+    pub(super) fn push(&mut self, distance: f32) {
+        self.nodes += 1;
+        if self.nodes == self.k {
+            self.reach = self.curve.reach_of_codes(distance).unwrap_or(distance);
+        }
+    }
 }
 
 /// A walk for `k` rows that goes on by `margin`; `share` of the rows are wanted.
@@ -111,7 +144,7 @@ impl Curve {
                     .map_init(Walk::default, |walk, (query, truth)| {
                         walk.aim(points.coder, query);
                         walk.run(&field, entries, stop);
-                        let recall = recall(points, query, walk, truth, k);
+                        let recall = recall(&curve, points, query, walk, truth, k);
                         Outcome { recall, cost: walk.cost() }
                     })
                     .collect();
@@ -214,8 +247,21 @@ struct Outcome {
 }
 
 /// The share of the first `k` of `truth` that a walk found.
-fn recall(points: &Points, query: &[f32], walk: &Walk, truth: &[Candidate], k: usize) -> f64 {
-    let near = walk.pool.nodes().take(ranked(k)).map(|(_, node)| node);
+fn recall(
+    curve: &Curve,
+    points: &Points,
+    query: &[f32],
+    walk: &Walk,
+    truth: &[Candidate],
+    k: usize,
+) -> f64 {
+    let mut shortlist = Shortlist::new(curve, k);
+    let near = walk.pool.nodes().take_while(|&(distance, _)| {
+        let room = shortlist.has_room(distance);
+        shortlist.push(distance);
+        room
+    });
+    let near = near.map(|(_, node)| node);
     let distance = |node| points.kernels.squared_l2(query, points.point(node));
     let mut near: Vec<Candidate> = near.map(|node| (distance(node), node)).collect();
     near.sort_unstable_by(by_distance);

@@ -40,6 +40,8 @@ __all__ = ["Choice", "Integer", "Number", "Option", "Plugin", "Settings", "Text"
 
 PROTOCOL = 1
 
+METHODS = ("describe", "build", "open", "apply", "search", "stats", "drop", "close")
+
 # Codes of JSON-RPC.
 _PARSE, _METHOD, _INVALID, _FAILED = -32700, -32601, -32602, -32000
 
@@ -129,6 +131,8 @@ class Settings:
     dimensions: int
     #: The value of every option, set or default.
     options: Mapping[str, Any]
+    #: During a build: where :meth:`Plugin.save` will write, None where nothing is kept.
+    folder: Path | None = None
 
     def __getitem__(self, name: str) -> Any:
         return self.options[name]
@@ -138,7 +142,8 @@ class Plugin:
     """A kind of index. Override :meth:`build`, :meth:`search` and :meth:`__len__`.
 
     With :meth:`save` and :meth:`load` it keeps files, and is not built anew in each process. With
-    :meth:`add` and :meth:`remove` it takes changes. Rows have numbers: after :meth:`build` the
+    :meth:`add` and :meth:`remove` it takes changes, with :meth:`drop` it may keep something outside
+    of its folder. Rows have numbers: after :meth:`build` the
     positions in its vectors. Raise :class:`ValueError` for options that can't be used.
     """
 
@@ -192,6 +197,13 @@ class Plugin:
         """Forget the rows of these numbers (uint32); some may not be there."""
         raise NotImplementedError
 
+    def drop(self, folder: Path, kept: Path | None, options: Mapping[str, Any]) -> None:
+        """Remove what is kept outside of ``folder`` for the build that it is of, which is no longer
+        needed; but not what the build of ``kept`` needs. The build may have been cut at any moment,
+        so note in ``settings.folder`` what is yours before you make it; nothing there is no error.
+        Raise :class:`ValueError` where another attempt is of no use."""
+        raise NotImplementedError
+
     def stats(self) -> Mapping[str, Any]:
         """Facts to show, by label."""
         return {"rows": len(self)}
@@ -227,6 +239,7 @@ class Plugin:
             "persistent": self._overrides("save", "load"),
             "filters": self.filters,
             "updates": self._overrides("add", "remove"),
+            "drops": self._overrides("drop"),
             "options": [option._described() for option in self.options],
         }
 
@@ -240,7 +253,7 @@ class _Server:
         self.folder: Path | None = None
 
     def answer(self, method: str, params: Mapping[str, Any]) -> Any:
-        if method not in ("describe", "build", "open", "apply", "search", "stats", "close"):
+        if method not in METHODS:
             raise _UnknownMethod(f"there is no method {method!r}")
         return getattr(self, method)(params)
 
@@ -249,8 +262,8 @@ class _Server:
 
     def build(self, params: Mapping[str, Any]) -> Any:
         vectors = _array(params["vectors"])
-        self.settings = self._settings(params, vectors.shape[1])
-        self.folder = Path(params["folder"]) if params["folder"] else None
+        self.folder = _path(params["folder"])
+        self.settings = self._settings(params, vectors.shape[1], self.folder)
         self.plugin.build(self._prepared(vectors), self.settings)
         self._save()
         return {}
@@ -294,6 +307,11 @@ class _Server:
     def stats(self, params: Mapping[str, Any]) -> Any:
         return {str(label): _plain(value) for label, value in self.plugin.stats().items()}
 
+    def drop(self, params: Mapping[str, Any]) -> Any:
+        options = self._options(params["options"])
+        self.plugin.drop(Path(params["folder"]), _path(params.get("kept")), options)
+        return {}
+
     def close(self, params: Mapping[str, Any]) -> Any:
         self.plugin.close()
         return {}
@@ -302,13 +320,17 @@ class _Server:
         if self.folder is not None:
             self.plugin.save(self.folder)
 
-    def _settings(self, params: Mapping[str, Any], dimensions: int) -> Settings:
-        given = params["options"]
-        options = {
+    def _options(self, given: Mapping[str, str]) -> Mapping[str, Any]:
+        return {
             option.name: option.parse(given[option.name]) if option.name in given else option.default
             for option in self.plugin.options
         }
-        return Settings(params["metric"], params["threads"], dimensions, options)
+
+    def _settings(
+        self, params: Mapping[str, Any], dimensions: int, folder: Path | None = None
+    ) -> Settings:
+        options = self._options(params["options"])
+        return Settings(params["metric"], params["threads"], dimensions, options, folder)
 
     def _prepared(self, vectors: np.ndarray) -> np.ndarray:
         import numpy as np
@@ -350,6 +372,10 @@ def _array(described: Mapping[str, Any]) -> np.ndarray:
     if bits:
         return np.unpackbits(array, count=shape[0], bitorder="little").astype(bool)
     return array
+
+
+def _path(given: str | None) -> Path | None:
+    return Path(given) if given else None
 
 
 def _plain(value: Any) -> str | int | float:

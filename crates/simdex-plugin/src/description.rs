@@ -29,6 +29,9 @@ pub struct Description {
     /// Whether it knows `apply`.
     #[serde(default)]
     pub updates: bool,
+    /// Whether it keeps something outside its folder, and knows `drop`.
+    #[serde(default)]
+    pub drops: bool,
     /// What users may set.
     #[serde(default)]
     pub options: Vec<OptionSpec>,
@@ -52,6 +55,7 @@ impl Description {
             persistent: false,
             filters: false,
             updates: false,
+            drops: false,
             options: Vec::new(),
         }
     }

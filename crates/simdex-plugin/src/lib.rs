@@ -42,7 +42,7 @@ mod server;
 pub use array::{Array, ElementType, Mapped, RowSet, Vectors};
 pub use description::{Description, OptionKind, OptionSpec};
 pub use protocol::{
-    ApplyParams, BuildParams, Call, Code, DescribeParams, Found, Metric, OpenParams, PROTOCOL,
-    Progress, Reply, Request, RpcError, SearchParams, Version,
+    ApplyParams, BuildParams, Call, Code, DescribeParams, DropParams, Found, Metric, OpenParams,
+    PROTOCOL, Progress, Reply, Request, RpcError, SearchParams, Version,
 };
-pub use server::{Changes, Failure, Plugin, Settings, serve, serve_lines};
+pub use server::{Changes, Dropped, Failure, Plugin, Settings, serve, serve_lines};

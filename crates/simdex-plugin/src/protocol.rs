@@ -73,6 +73,8 @@ pub enum Call {
     Search(SearchParams),
     /// Facts to show, by label.
     Stats(Empty),
+    /// Remove what is kept elsewhere for a build that is no longer needed.
+    Drop(DropParams),
     /// End.
     Close(Empty),
 }
@@ -87,6 +89,7 @@ impl Call {
             Call::Apply(_) => "apply",
             Call::Search(_) => "search",
             Call::Stats(_) => "stats",
+            Call::Drop(_) => "drop",
             Call::Close(_) => "close",
         }
     }
@@ -169,6 +172,18 @@ pub struct SearchParams {
     /// only to plugins that say `filters`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed: Option<Array>,
+}
+
+/// Parameters of `drop`. Sent only to plugins that say `drops`, with nothing built or opened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DropParams {
+    /// The folder of the build, wherever it is now, or a copy. It may have been cut at any moment,
+    /// and be empty. simdex removes it afterwards.
+    pub folder: PathBuf,
+    /// The folder of the build that stays in use; null: none does. What it needs stays.
+    pub kept: Option<PathBuf>,
+    /// As in `build`.
+    pub options: BTreeMap<String, String>,
 }
 
 /// The result of `search`. No scores: simdex computes them.

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::array::{ElementType, RowSet, Vectors};
 use crate::description::Description;
 use crate::protocol::{
-    ApplyParams, BuildParams, Call, Code, Found, Metric, Reply, Request, RpcError, SearchParams,
-    Version,
+    ApplyParams, BuildParams, Call, Code, DropParams, Found, Metric, Reply, Request, RpcError,
+    SearchParams, Version,
 };
 
 /// Something that finds candidate rows. Requests come one at a time.
@@ -63,6 +63,17 @@ pub trait Plugin {
         Err(Failure::new("this plugin does not filter"))
     }
 
+    /// Removes what it keeps outside of a folder for a build that is no longer needed; nothing there
+    /// is no error. For those that say `drops`: they note in the folder what is theirs before they
+    /// make it.
+    ///
+    /// # Errors
+    /// When it can't now; [`Failure::invalid`] when it never will.
+    fn drop_build(&mut self, dropped: &Dropped) -> Result<(), Failure> {
+        let _ = dropped;
+        Err(Failure::new("this plugin keeps nothing elsewhere"))
+    }
+
     /// Facts to show, by label.
     fn stats(&self) -> BTreeMap<String, String> {
         BTreeMap::new()
@@ -80,6 +91,17 @@ pub struct Settings {
     pub options: BTreeMap<String, String>,
     /// How many threads to use.
     pub threads: usize,
+}
+
+/// A build that is no longer needed.
+#[derive(Debug, Clone)]
+pub struct Dropped {
+    /// Its folder, or a copy; it may be incomplete.
+    pub folder: PathBuf,
+    /// The folder of the build that stays, if there is one: what it needs stays, too.
+    pub kept: Option<PathBuf>,
+    /// What the user set.
+    pub options: BTreeMap<String, String>,
 }
 
 /// Rows that are gone, and rows that are new or changed.
@@ -230,6 +252,10 @@ fn perform(plugin: &mut dyn Plugin, call: Call) -> Result<Value, Failure> {
             serde_json::to_value(Found { rows }).map_err(Failure::new)
         }
         Call::Stats(_) => serde_json::to_value(plugin.stats()).map_err(Failure::new),
+        Call::Drop(DropParams { folder, kept, options }) => {
+            plugin.drop_build(&Dropped { folder, kept, options })?;
+            Ok(json!({}))
+        }
         Call::Close(_) => Ok(json!({})),
     }
 }

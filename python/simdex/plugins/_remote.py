@@ -2,7 +2,7 @@
 
 Rows are kept by their number, so that sending one twice is the same as once: where a connection
 breaks in the middle of a batch, the batch is sent again. What a folder holds is only where the rows
-are.
+are; it says so before they are there, so that what a build leaves can be found however it ends.
 
 Where the server is may come with an index's definition, and so from somebody else: secrets are those
 of the environment, and go only to the server that the environment names.
@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Iterable, Mapping, TypeVar
+from typing import Any, Callable, Iterable, Mapping, Sequence, TypeVar
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -27,6 +28,12 @@ T = TypeVar("T")
 
 #: How long builds and updates wait before another attempt, in seconds.
 PAUSES = (0.1, 0.3, 1, 3, 5)
+
+#: The file that says where the rows are.
+NOTE = "place.json"
+
+#: Names of places.
+OURS = re.compile("simdex_[0-9a-f]{16}")
 
 #: Hosts to which secrets may go without encryption.
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -74,16 +81,16 @@ class Remote(Plugin):
     #: The most rows that a search returns.
     most = 10_000
 
-    def connect(self, settings: Settings) -> None:
-        """Get ready to talk to the server."""
+    def connect(self, options: Mapping[str, Any]) -> str:
+        """Get ready to talk to the server. Returns where it is, without secrets."""
         raise NotImplementedError
 
     def create(self, name: str, settings: Settings) -> None:
         """Make an empty place; an attempt that broke may have left a part of it."""
         raise NotImplementedError
 
-    def drop(self, name: str) -> None:
-        """Remove a place with all that is in it."""
+    def discard(self, name: str) -> None:
+        """Remove a place with all that is in it; there may be none."""
         raise NotImplementedError
 
     def upsert(self, name: str, rows: list[int], vectors: np.ndarray) -> None:
@@ -104,10 +111,12 @@ class Remote(Plugin):
 
     def build(self, vectors: np.ndarray, settings: Settings) -> None:
         self.close()
-        self._try(lambda: self.connect(settings))
+        self.address = self._try(lambda: self.connect(settings.options))
         name = f"simdex_{secrets.token_hex(8)}"
         self.name_there, self.is_saved = name, False
         self.rows = np.zeros(0, bool)
+        if settings.folder is not None:
+            self._note(settings.folder)
         self._try(lambda: self.create(name, settings))
         try:
             self.add(np.arange(len(vectors)), vectors)
@@ -116,21 +125,62 @@ class Remote(Plugin):
             raise
 
     def load(self, folder: Path, settings: Settings) -> None:
-        self.connect(settings)
-        kept = json.loads((folder / "place.json").read_text())
-        self.name_there, self.is_saved = kept["name"], True
+        self.address = self.connect(settings.options)
+        noted = self._noted(folder)
+        if noted is None:
+            raise ValueError("there is no note of where the rows are")
+        self.name_there, self.is_saved = noted["name"], True
+        self.recall(noted)
         self.rows = np.load(folder / "rows.npy")
 
     def save(self, folder: Path) -> None:
-        (folder / "place.json").write_text(json.dumps({"name": self.name_there}) + "\n")
+        self._note(folder)
         np.save(folder / "rows.npy", self.rows)
         self.is_saved = True
+
+    def drop(self, folder: Path, kept: Path | None, options: Mapping[str, Any]) -> None:
+        gone, stays = self._noted(folder), self._noted(kept) if kept else None
+        if gone is None:
+            return
+        if kept and stays is None:
+            raise RuntimeError(f"{kept} does not say what it needs")
+        if stays and stays["name"] == gone["name"]:
+            return
+        # Few attempts: somebody waits, and there will be another.
+        address = self._try(lambda: self.connect(options), PAUSES[:2])
+        if address != gone["server"]:
+            raise ValueError(f"`{gone['name']}` is on {gone['server']}, and not on {address}")
+        self._try(lambda: self.discard(gone["name"]), PAUSES[:2])
+
+    def remember(self) -> Mapping[str, Any]:
+        """What else to note with the rows' place."""
+        return {}
+
+    def recall(self, noted: Mapping[str, Any]) -> None:
+        """Take up what :meth:`remember` gave."""
+
+    def _note(self, folder: Path) -> None:
+        noted = {"name": self.name_there, "server": self.address, **self.remember()}
+        new = folder / f"{NOTE}.new"
+        new.write_text(json.dumps(noted) + "\n")
+        new.replace(folder / NOTE)
+
+    def _noted(self, folder: Path) -> dict[str, Any] | None:
+        """What a folder says of the rows' place; None: nothing."""
+        try:
+            noted: dict[str, Any] = json.loads((folder / NOTE).read_text())
+        except FileNotFoundError:
+            return None
+        # An index may come from somebody else: it names no place that a plugin has not made.
+        if not OURS.fullmatch(noted["name"]):
+            raise ValueError(f"{folder / NOTE} names no place of ours")
+        return noted
 
     def close(self) -> None:
         """Leaves nothing behind that no folder knows of."""
         if getattr(self, "name_there", None) and not self.is_saved:
             try:
-                self.drop(self.name_there)
+                self.discard(self.name_there)
             except Exception as error:
                 print(f"{self.name_there} is left on the server: {type(error).__name__}")
         self.name_there = ""
@@ -175,8 +225,8 @@ class Remote(Plugin):
     def stats(self) -> Mapping[str, Any]:
         return {"rows": len(self), "name on the server": self.name_there}
 
-    def _try(self, work: Callable[[], T]) -> T:
-        for pause in PAUSES:
+    def _try(self, work: Callable[[], T], pauses: Sequence[float] = PAUSES) -> T:
+        for pause in pauses:
             try:
                 return work()
             except Exception as error:

@@ -1,13 +1,13 @@
 """``milvus``: a collection of a Milvus server, through the client of its makers.
 
 Tested with Milvus Lite, which has the server's API but another engine. Searches ask for strong
-consistency, so that they see what was sent before. Each build is a collection of its own, which
-stays on the server: docs/remote.md says how to remove it.
+consistency, so that they see what was sent before. Each build is a collection of its own, which is
+dropped when it is no longer needed.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Mapping
 
 import numpy as np
 
@@ -33,18 +33,18 @@ class Milvus(Remote):
         Integer("timeout", 10, "seconds for a request", minimum=1),
     ]
 
-    def connect(self, settings: Settings) -> None:
+    def connect(self, options: Mapping[str, Any]) -> str:
         from pymilvus import MilvusClient
 
-        self.ef, self.timeout = settings["ef"], settings["timeout"]
-        there = place(settings["url"], "http://127.0.0.1:19530", "SIMDEX_MILVUS")
+        self.ef, self.timeout = options["ef"], options["timeout"]
+        there = place(options["url"], "http://127.0.0.1:19530", "SIMDEX_MILVUS")
         self.client = MilvusClient(there.url, token=there.secret, timeout=self.timeout)
+        return there.url
 
     def create(self, name: str, settings: Settings) -> None:
         from pymilvus import DataType
 
-        if self.client.has_collection(name, timeout=self.timeout):
-            self.client.drop_collection(name, timeout=self.timeout)
+        self.discard(name)
         schema = self.client.create_schema(auto_id=False, enable_dynamic_field=False)
         schema.add_field("row", DataType.INT64, is_primary=True)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=settings.dimensions)
@@ -64,8 +64,9 @@ class Milvus(Remote):
             timeout=self.timeout,
         )
 
-    def drop(self, name: str) -> None:
-        self.client.drop_collection(name, timeout=self.timeout)
+    def discard(self, name: str) -> None:
+        if self.client.has_collection(name, timeout=self.timeout):
+            self.client.drop_collection(name, timeout=self.timeout)
 
     def upsert(self, name: str, rows: list[int], vectors: np.ndarray) -> None:
         data = [{"row": row, "vector": vector} for row, vector in zip(rows, vectors)]

@@ -115,11 +115,23 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(program, capture_output=True, text=True)
 
 
+def collections(server: Server) -> list[str]:
+    # In a process of its own: servers close connections that are kept alive and not used.
+    listing = "import sys, pymilvus; print(*pymilvus.MilvusClient(sys.argv[1]).list_collections())"
+    program = [sys.executable, "-c", listing, server.url]
+    listed = subprocess.run(program, capture_output=True, text=True, check=True)
+    return sorted(listed.stdout.split())
+
+
 def test_conformance(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIMDEX_MILVUS_URL", server.url)
+    before = collections(server)
     tested = command("plugin", "test", "milvus", "--json")
-    failed = [check for check in json.loads(tested.stdout) if check["outcome"] == "failed"]
+    checks = json.loads(tested.stdout)
+    failed = [check for check in checks if check["outcome"] == "failed"]
     assert (failed, tested.returncode) == ([], 0), tested.stderr
+    assert {"name": "dropped builds (l2)", "outcome": "passed", "detail": ""} in checks
+    assert collections(server) == before
 
 
 class Quiet(Milvus):
@@ -187,12 +199,48 @@ def test_a_build_that_fails_leaves_no_collection(server: Server) -> None:
 
     options: dict[str, Any] = {"url": server.url, "M": 16, "ef_construction": 100, "ef": 64}
     plugin = Broken()
-    watcher = Quiet()
-    watcher.connect(Settings("l2", 1, DIM, options | {"timeout": 10}))
-    before = set(watcher.client.list_collections())
+    before = collections(server)
     with pytest.raises(RuntimeError, match="enough"):
         plugin.build(np.ones((3, DIM), "f4"), Settings("l2", 1, DIM, options | {"timeout": 10}))
-    assert set(watcher.client.list_collections()) == before
+    assert collections(server) == before
+
+
+def test_no_collection_outlives_its_build(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIMDEX_MILVUS_URL", server.url)
+    before = collections(server)
+    path = tmp_path / "a.db"
+    db = sqlite3.connect(path)
+    db.execute("create table rows (id integer primary key, embedding blob)")
+
+    def put(start: int, count: int) -> None:
+        vectors = np.random.default_rng(start).normal(size=(count, DIM)).astype("<f4")
+        rows = [(start + row, vector.tobytes()) for row, vector in enumerate(vectors)]
+        db.executemany("insert or replace into rows values (?, ?)", rows)
+        db.commit()
+
+    def run(*arguments: str) -> None:
+        done = command("-q", *arguments, "-d", str(path))
+        # A notice would be on stderr.
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+
+    def ours() -> list[str]:
+        return sorted(set(collections(server)) - set(before))
+
+    put(0, 10_000)
+    run("index", "create", "x", "--table", "rows", "--metric", "l2", "--kind", "milvus")
+    [first] = ours()
+    put(9_000, 5_000)
+    run("index", "refresh", "x")
+    assert ours() == [first], "an update goes on with the collection"
+    run("index", "build", "x")
+    [second] = ours()
+    assert second != first
+    run("compare", "x", "--queries", "5")
+    assert ours() == [second]
+    run("index", "drop", "x", "--yes")
+    assert ours() == []
 
 
 def test_answers_are_exact_without_the_server(

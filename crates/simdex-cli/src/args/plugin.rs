@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use simdex::Metric;
 
-use super::index::key_value;
+use super::index::{key_value, metric_parser};
 use super::{ListArgs, Style};
 
 #[derive(Debug, Subcommand)]
@@ -61,6 +62,9 @@ pub(crate) struct TestArgs {
     /// Option of the plugin; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) options: Vec<(String, String)>,
+    /// Check with this metric only
+    #[arg(long, value_parser = metric_parser())]
+    pub(crate) metric: Option<Metric>,
     #[command(flatten)]
     style: ListArgs,
 }

@@ -156,13 +156,29 @@ pub fn temporary_folder(folder: &Path, permissions: &Permissions) -> Result<Temp
 ///
 /// # Errors
 /// `ReadOnly` or `Io`.
-pub fn install_folder(folder: TempDir, path: &Path, permissions: &Permissions) -> Result<()> {
-    settle(folder.path(), permissions)?;
+pub fn install_folder(folder: &Path, path: &Path, permissions: &Permissions) -> Result<()> {
+    settle(folder, permissions)?;
     remove_empty_folder(path);
-    std::fs::rename(folder.path(), path).context("path", path.display())?;
-    // It has its name now, and is no longer temporary.
-    let _ = folder.keep();
+    std::fs::rename(folder, path).context("path", path.display())?;
     sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Copies all files of `from`, and folders in it, into `to`, which exists.
+///
+/// # Errors
+/// Those of the system.
+pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(from).context("folder", from.display())? {
+        let entry = entry.context("folder", from.display())?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().context("path", source.display())?.is_dir() {
+            std::fs::create_dir(&target).context("folder", target.display())?;
+            copy_folder(&source, &target)?;
+        } else {
+            std::fs::copy(&source, &target).context("path", source.display())?;
+        }
+    }
+    Ok(())
 }
 
 /// Applies permissions to all that is in a folder, and syncs it.

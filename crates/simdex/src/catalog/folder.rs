@@ -149,6 +149,19 @@ impl IndexFolder {
         self.entries_with(SUFFIX)
     }
 
+    /// Folders with files of the kind, whatever builds they are of: finished, failed or cut.
+    pub fn folders_of_files(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let is_of_files = |path: &PathBuf| {
+            let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+            name.ends_with(FILES_SUFFIX) || name.starts_with(files::TEMPORARY)
+        };
+        entries
+            .map(|entry| entry.path())
+            .filter(|path| is_of_files(path) && path.is_dir())
+            .collect()
+    }
+
     fn entries_with(&self, suffix: &'static str) -> impl Iterator<Item = PathBuf> {
         let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
         entries
@@ -188,12 +201,13 @@ impl LockedFolder<'_> {
         files::temporary(&self.folder.path, &self.folder.permissions)
     }
 
-    /// An empty folder for files of the kind.
+    /// An empty folder for files of the kind. Unless it is installed, it is
+    /// [`LockedFolder::left_over`].
     ///
     /// # Errors
     /// `ReadOnly` or `Io`.
-    pub fn temporary_folder(&self) -> Result<TempDir> {
-        files::temporary_folder(&self.folder.path, &self.folder.permissions)
+    pub fn temporary_folder(&self) -> Result<PathBuf> {
+        files::temporary_folder(&self.folder.path, &self.folder.permissions).map(TempDir::keep)
     }
 
     /// Gives the files of the kind to a segment, if there are any. To be called before a manifest
@@ -201,9 +215,8 @@ impl LockedFolder<'_> {
     ///
     /// # Errors
     /// `ReadOnly` or `Io`.
-    pub fn install_files(&self, files: TempDir, record: &SegmentRecord) -> Result<()> {
-        let is_empty =
-            std::fs::read_dir(files.path()).is_ok_and(|mut found| found.next().is_none());
+    pub fn install_files(&self, files: &Path, record: &SegmentRecord) -> Result<()> {
+        let is_empty = std::fs::read_dir(files).is_ok_and(|mut found| found.next().is_none());
         if is_empty {
             return Ok(());
         }
@@ -238,7 +251,7 @@ impl LockedFolder<'_> {
         Ok(())
     }
 
-    /// Makes `manifest` the index's, in one step, and removes the files that it does not name.
+    /// Makes `manifest` the index's, in one step, and removes the segments that it does not name.
     ///
     /// # Errors
     /// `ReadOnly` or `Io`; then the old manifest stands, and new segments are removed.
@@ -263,28 +276,37 @@ impl LockedFolder<'_> {
         for path in self.folder.segments().filter(|path| !named(path)) {
             let _ = std::fs::remove_file(path);
         }
-        let kept = self.folder.files_of(&manifest.base).ok();
-        for path in
-            self.folder.entries_with(FILES_SUFFIX).filter(|path| Some(path) != kept.as_ref())
-        {
-            let _ = std::fs::remove_dir_all(path);
+    }
+
+    /// Folders with files of builds that nobody needs any more: earlier ones, and those that failed
+    /// or were cut. They may refer to something elsewhere, so who removes them asks the kind first.
+    /// Empty ones are removed here.
+    pub fn left_over(&self) -> Vec<PathBuf> {
+        let mut found = self.folder.folders_of_files();
+        match self.folder.manifest() {
+            Ok(manifest) => {
+                let kept = manifest.and_then(|named| self.folder.files_of(&named.base).ok());
+                found.retain(|path| Some(path) != kept.as_ref());
+            }
+            // Nobody can tell what is in use.
+            Err(_) => found.retain(|path| !path.to_string_lossy().ends_with(FILES_SUFFIX)),
         }
+        found.retain(|path| std::fs::remove_dir(path).is_err());
+        found
     }
 
     fn remove(&self, record: &SegmentRecord) {
         if let Ok(path) = self.folder.segment_path(&record.file) {
             let _ = std::fs::remove_file(path);
         }
-        if let Ok(path) = self.folder.files_of(record) {
-            let _ = std::fs::remove_dir_all(path);
-        }
     }
 
     fn remove_temporary_files(&self) {
         for entry in std::fs::read_dir(&self.folder.path).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(files::TEMPORARY) {
+                // A folder that is not empty is left over: see there.
                 let _ = std::fs::remove_file(entry.path())
-                    .or_else(|_| std::fs::remove_dir_all(entry.path()));
+                    .or_else(|_| std::fs::remove_dir(entry.path()));
             }
         }
     }

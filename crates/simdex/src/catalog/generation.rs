@@ -224,6 +224,15 @@ impl Head {
     }
 }
 
+/// What the kind made at the last build of an index; `None` when nothing is built.
+///
+/// # Errors
+/// `Damaged`; `NotFound` when another process has just replaced it.
+pub fn sections_of(folder: &IndexFolder) -> Result<Option<Sections>> {
+    let Some(manifest) = folder.manifest()? else { return Ok(None) };
+    kind_sections(&folder.open(&manifest.base)?.segment).map(Some)
+}
+
 fn kind_sections(segment: &Segment) -> Result<Sections> {
     let names = segment.names().filter_map(|name| name.strip_prefix(KIND_PREFIX));
     names

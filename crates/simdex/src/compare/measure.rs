@@ -8,9 +8,9 @@ use rayon::ThreadPool;
 use super::recall::Bars;
 use super::{Comparison, Contender, Contest, Latency, Point, Trial, memory, truth};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::{AnyKind, Index, Job, Parameters};
+use crate::index::{AnyKind, Gone, Index, Job, Parameters, Released, Sections};
 use crate::matrix::Matrix;
-use crate::observe::Observer;
+use crate::observe::{Observer, Silent};
 use crate::search::query::Query;
 use crate::search::rerank::nearest;
 use crate::snapshot::segment::SegmentId;
@@ -79,12 +79,22 @@ struct Elsewhere<'a> {
     kind: &'a AnyKind,
     name: &'a str,
     parameters: &'a Parameters,
+    folder: &'a Path,
+    /// What the build made, once it has.
+    made: Option<Sections>,
 }
 
 impl Drop for Elsewhere<'_> {
     fn drop(&mut self) {
         if let Ok(Some(notice)) = self.kind.forget(self.name, self.parameters) {
             tracing::warn!("{notice}");
+        }
+        let (parameters, made) = (self.parameters, self.made.as_ref());
+        let folders = [self.folder.to_owned()];
+        let gone = Gone { folders: &folders, kept: None, parameters, made };
+        match self.kind.release(&gone, &Silent) {
+            Released::Done => {}
+            Released::NotYet(notice) | Released::Never(notice) => tracing::warn!("{notice}"),
         }
     }
 }
@@ -119,11 +129,13 @@ impl<'a> Workload<'a> {
         memory::forget_peak();
         let start = Instant::now();
         let name = SegmentId::random()?.to_string();
-        let _elsewhere = Elsewhere { kind, name: &name, parameters };
+        let mut elsewhere =
+            Elsewhere { kind, name: &name, parameters, folder: folder.path(), made: None };
         let place = (folder.path(), name.as_str());
         let job = self.job(parameters, place);
         let sections = builders.install(|| kind.build_in(&job, observer))?;
         let build_seconds = start.elapsed().as_secs_f64();
+        elsewhere.made = Some(sections.clone());
         let (mut points, mut picked) = (Vec::new(), None);
         for parameters in parameter_sets(contender) {
             let index = kind.open_in(&self.job(&parameters, place), &sections)?;

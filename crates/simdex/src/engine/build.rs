@@ -1,5 +1,6 @@
 //! Build and refresh: from the rows of a database to a generation on disk.
 
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tempfile::NamedTempFile;
@@ -10,6 +11,7 @@ use crate::catalog::folder::{IndexFolder, LockedFolder, Manifest};
 use crate::catalog::generation::{Generation, write_delta, write_structure};
 use crate::engine::api::{Action, Report, Skipped};
 use crate::engine::rows::Rows;
+use crate::engine::tidy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::plugin::Plugins;
 use crate::index::{AnyKind, Index, Job, Previous, Sections};
@@ -86,17 +88,41 @@ fn build_locked(
     before: Before<'_>,
     observer: &dyn Observer,
 ) -> Result<Report> {
+    let files = locked.temporary_folder()?;
+    let made = make(database, definition, locked, plugins, (before, &files), observer);
+    let sections = made.as_ref().ok().map(|(_, sections)| sections);
+    let notice = tidy::after_build(definition, locked, plugins, sections, observer);
+    match made {
+        Ok((mut report, _)) => {
+            report.notices.extend(notice);
+            Ok(report)
+        }
+        Err(error) => Err(match notice.filter(|_| error.kind() != ErrorKind::Cancelled) {
+            Some(notice) => error.with("left behind", notice),
+            None => error,
+        }),
+    }
+}
+
+/// Builds in the empty folder `files`, up to the generation on disk.
+fn make(
+    database: &Database,
+    definition: &Definition,
+    locked: &LockedFolder<'_>,
+    plugins: &Plugins,
+    (before, files): (Before<'_>, &Path),
+    observer: &dyn Observer,
+) -> Result<(Report, Sections)> {
     let start = Instant::now();
     let (file, rows) = copy_rows(database, definition, locked, observer)?;
     let Copied { snapshot, mut segment, census, seen } = rows;
-    let files = locked.temporary_folder()?;
     let mut notices = Vec::new();
     let mut made = None;
     if let Some(vectors) = snapshot.vectors() {
         let kind = AnyKind::named(&definition.kind, plugins)?;
         let (metric, parameters) = (definition.metric, &definition.parameters);
         let name = Some(definition.id());
-        let job = Job { vectors, metric, parameters, folder: Some(files.path()), name };
+        let job = Job { vectors, metric, parameters, folder: Some(files), name };
         let updated = match before {
             Before::Worn(generation) => {
                 update(&kind, &job, &snapshot, generation, locked.folder(), observer)?
@@ -131,13 +157,13 @@ fn build_locked(
         build_seconds: start.elapsed().as_secs_f64(),
     };
     locked.commit(&manifest)?;
-    if let (Some((kind, sections)), Some(vectors)) = (made, snapshot.vectors()) {
+    if let (Some((kind, sections)), Some(vectors)) = (&made, snapshot.vectors()) {
         let (metric, parameters) = (definition.metric, &definition.parameters);
         let name = Some(definition.id());
         let job = Job { vectors, metric, parameters, folder: None, name };
-        notices.extend(kind.settle(&job, &sections, observer)?);
+        notices.extend(kind.settle(&job, sections, observer)?);
     }
-    Ok(Report {
+    let report = Report {
         index: definition.name.clone(),
         action: Action::Built,
         rows: snapshot.rows() as u64,
@@ -147,7 +173,8 @@ fn build_locked(
         skipped: census.skipped(),
         elapsed: start.elapsed(),
         notices,
-    })
+    };
+    Ok((report, made.map(|(_, sections)| sections).unwrap_or_default()))
 }
 
 /// What the user is told when a kind picked approximate searches on its own.

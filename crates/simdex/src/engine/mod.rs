@@ -9,12 +9,14 @@ pub mod related;
 mod rows;
 mod scope;
 mod search;
+mod tidy;
 pub mod walk;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use api::*;
+use tidy::Remains;
 
 use crate::catalog::files::Wait;
 use crate::catalog::folder::IndexFolder;
@@ -174,14 +176,18 @@ impl Engine {
     /// # Errors
     /// `NotFound`; `ReadOnly` or `Io`.
     pub fn drop_index(&self, name: &str) -> Result<Vec<String>> {
-        let definition = self.catalog()?.1.catalog.get(name)?.clone();
-        Catalog::edit(&mut self.home()?, |catalog| catalog.remove(name))?;
+        let (home, loaded) = self.catalog()?;
+        let definition = loaded.catalog.get(name)?.clone();
         // An index of an unknown kind can be removed, too.
-        let Ok(kind) = AnyKind::named(&definition.kind, &self.plugins) else {
-            return Ok(Vec::new());
-        };
-        let notice = kind.forget(definition.id(), &definition.parameters)?;
-        Ok(notice.into_iter().collect())
+        let kind = AnyKind::named(&definition.kind, &self.plugins).ok();
+        let folder = index_folder(&definition, &home);
+        let remains = kind.as_ref().map(|kind| Remains::of(kind, &folder));
+        Catalog::edit(&mut self.home()?, |catalog| catalog.remove(name))?;
+        let Some(kind) = kind else { return Ok(Vec::new()) };
+        let parameters = &definition.parameters;
+        let mut notices: Vec<_> = kind.forget(definition.id(), parameters)?.into_iter().collect();
+        notices.extend(remains.and_then(|remains| remains.release(&kind, parameters)));
+        Ok(notices)
     }
 
     /// Makes `index` the default of `collections` (all that it covers when empty); returns them.

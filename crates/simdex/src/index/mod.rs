@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fixedbitset::FixedBitSet;
 
@@ -145,6 +145,30 @@ pub struct Previous<'a> {
     pub same: &'a [Option<u32>],
 }
 
+/// Builds of an index that are no longer needed.
+#[derive(Debug, Clone, Copy)]
+pub struct Gone<'a> {
+    /// Folders with files of theirs, or copies; those of builds that were cut may hold anything.
+    pub folders: &'a [PathBuf],
+    /// The folder of the build that stays in use, if there is one.
+    pub kept: Option<&'a Path>,
+    /// What the user set.
+    pub parameters: &'a Parameters,
+    /// What a build of this index made, where that is known.
+    pub made: Option<&'a Sections>,
+}
+
+/// How [`Kind::release`] ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Released {
+    /// Nothing is left elsewhere.
+    Done,
+    /// Something is, for this reason, and the folders may help to remove it later.
+    NotYet(String),
+    /// Something is, for this reason, and will stay.
+    Never(String),
+}
+
 /// A way of indexing vectors.
 pub trait Kind: Sync + Send {
     /// The name users type.
@@ -242,6 +266,19 @@ pub trait Kind: Sync + Send {
     ) -> Result<Option<String>> {
         let _ = (job, sections, observer);
         Ok(None)
+    }
+
+    /// Whether files of builds may refer to something elsewhere, for [`Kind::release`] to remove.
+    /// `made` is as in [`Gone`].
+    fn keeps_elsewhere(&self, made: Option<&Sections>) -> bool {
+        let _ = made;
+        false
+    }
+
+    /// Removes what builds keep elsewhere that are no longer needed, before their folders go.
+    fn release(&self, gone: &Gone<'_>, observer: &dyn Observer) -> Released {
+        let _ = (gone, observer);
+        Released::Done
     }
 
     /// Removes what the kind keeps elsewhere for an index, whose [`Job::name`] this is. Returns what

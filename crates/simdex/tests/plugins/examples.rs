@@ -75,7 +75,7 @@ fn examples_are_what_happens() {
     let mut requests = plugin.stdin.take().unwrap();
     let mut replies = BufReader::new(plugin.stdout.take().unwrap()).lines();
     let examples = examples();
-    assert_eq!(examples.len(), 10);
+    assert_eq!(examples.len(), 11);
     for (request, reply) in examples {
         let request: Value = serde_json::from_str(&real(&request)).expect(&request);
         if request["method"] == "open" {

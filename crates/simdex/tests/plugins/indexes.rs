@@ -223,7 +223,7 @@ fn a_flipped_byte_is_found() {
 }
 
 /// Changes so many that a base is worn: more than 4,096, and more than a tenth.
-fn change_many(scene: &common::Scene, random: &mut Random) {
+pub fn change_many(scene: &common::Scene, random: &mut Random) {
     let transaction = scene.db.unchecked_transaction().unwrap();
     for _ in 0..4500 {
         let id = format!("{:05}", random.below(20_000));

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod conformance;
+mod drops;
 mod examples;
 mod failing;
 mod indexes;
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
         testing::main(&name);
         return ExitCode::SUCCESS;
     }
-    let all = [conformance::TESTS, examples::TESTS, failing::TESTS, indexes::TESTS];
+    let all = [conformance::TESTS, drops::TESTS, examples::TESTS, failing::TESTS, indexes::TESTS];
     let trial = |(name, test): &(&'static str, fn())| {
         let test = *test;
         Trial::test(*name, move || {

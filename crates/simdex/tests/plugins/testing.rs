@@ -13,6 +13,15 @@ const FAULT: &str = "fault";
 /// A file that gets a line for each index made ready: the method and the process.
 const LOG: &str = "log";
 
+/// A folder that holds a file for each build.
+const ELSEWHERE: &str = "elsewhere";
+
+/// Names that file, in the folder of the build.
+const NOTE: &str = "note";
+
+/// A file in there, while which there is nothing is dropped.
+pub const BLOCKED: &str = "blocked";
+
 /// The plugin of `PLUGINS.md`.
 pub const EXAMPLE: &str = "example";
 
@@ -56,6 +65,18 @@ impl Testing {
             Some((at, fault)) if at == method => misbehave(fault),
             _ => Ok(()),
         }
+    }
+
+    /// Notes in the folder what is kept elsewhere, and then keeps it.
+    fn keep_elsewhere(&self, settings: &Settings) -> Result<(), Failure> {
+        let (Some(elsewhere), Some(folder)) = (settings.options.get(ELSEWHERE), &settings.folder)
+        else {
+            return Ok(());
+        };
+        let kept = tempfile::Builder::new().tempfile_in(elsewhere)?;
+        std::fs::write(folder.join(NOTE), kept.path().to_string_lossy().as_bytes())?;
+        kept.keep().map_err(Failure::new)?;
+        Ok(())
     }
 
     fn save(&self) -> Result<(), Failure> {
@@ -143,6 +164,7 @@ impl Plugin for Testing {
             sweep: Vec::new(),
         };
         let log = OptionSpec { name: LOG.into(), default: String::new(), ..fault.clone() };
+        let elsewhere = OptionSpec { name: ELSEWHERE.into(), ..log.clone() };
         let width = OptionSpec {
             name: "width".into(),
             default: "8".into(),
@@ -156,12 +178,18 @@ impl Plugin for Testing {
             persistent: is("persistent"),
             filters: is("filter"),
             updates: is("update"),
-            options: if is(EXAMPLE) { vec![width] } else { vec![fault, log, width] },
+            drops: is("drop"),
+            options: match self.name.as_str() {
+                EXAMPLE => vec![width],
+                _ if is("drop") => vec![fault, log, elsewhere, width],
+                _ => vec![fault, log, width],
+            },
             ..Description::new(&self.name, "1.2.3", about, Metric::ALL)
         }
     }
 
     fn build(&mut self, rows: Vectors<'_>, settings: &Settings) -> Result<(), Failure> {
+        self.keep_elsewhere(settings)?;
         self.settle("build", settings)?;
         self.dim = rows.dim();
         self.rows = (0..).zip(rows.iter().map(<[f32]>::to_vec)).collect();
@@ -205,6 +233,31 @@ impl Plugin for Testing {
         self.misbehave("search")?;
         let ignores = self.fault.as_ref().is_some_and(|(_, fault)| fault == "ignores-filter");
         self.nearest(queries, k, |row| ignores || allowed.contains(row))
+    }
+
+    fn drop_build(&mut self, gone: &Dropped) -> Result<(), Failure> {
+        if let Some(("drop", fault)) =
+            gone.options.get(FAULT).and_then(|fault| fault.split_once(':'))
+        {
+            misbehave(fault)?;
+            if fault == "forget" {
+                return Ok(());
+            }
+        }
+        let note = |folder: &PathBuf| std::fs::read_to_string(folder.join(NOTE)).ok();
+        let (noted, kept) = (note(&gone.folder), gone.kept.as_ref().and_then(note));
+        if noted.is_some() && noted == kept {
+            return Ok(());
+        }
+        if let Some(path) = noted.map(PathBuf::from).filter(|path| path.exists()) {
+            if path.with_file_name(BLOCKED).exists() {
+                return Err(Failure::new("not now"));
+            }
+            std::fs::remove_file(path)?;
+        }
+        // What an index finds must be gone, too.
+        let _ = std::fs::remove_dir_all(gone.folder.join("inner"));
+        Ok(())
     }
 
     fn stats(&self) -> BTreeMap<String, String> {

@@ -36,6 +36,7 @@ fn text(description: &Description) -> String {
         ("keeps files".to_owned(), yes(description.persistent)),
         ("filters".to_owned(), yes(description.filters)),
         ("takes updates".to_owned(), yes(description.updates)),
+        ("drops builds".to_owned(), yes(description.drops)),
     ]);
     if !description.options.is_empty() {
         let options = description.options.iter().map(option).collect();

@@ -13,7 +13,7 @@ pub(super) fn run(args: &TestArgs, app: &App) -> anyhow::Result<()> {
     let progress = app.progress()?;
     let plugin = Plugins::from_environment().get(&args.name)?;
     let options = args.options.iter().cloned().collect();
-    let checks = conformance::run(&plugin, &options, &progress)?;
+    let checks = conformance::run(&plugin, &options, args.metric, &progress)?;
     progress.clear();
     match args.style() {
         Style::Json => app.printer().json(&checks)?,

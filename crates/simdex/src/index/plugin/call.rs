@@ -138,7 +138,7 @@ impl Session {
             Call::Describe(_) => self.limits.describe,
             Call::Build(_) | Call::Apply(_) => self.limits.build,
             Call::Open(_) | Call::Stats(_) | Call::Close(_) => self.limits.open,
-            Call::Search(_) => self.limits.search,
+            Call::Search(_) | Call::Drop(_) => self.limits.search,
         }
     }
 
@@ -182,7 +182,8 @@ impl Session {
         match (reply.result, reply.error) {
             (_, Some(error)) => {
                 let message = format!("plugin `{}`: {}", self.name, error.message);
-                let kind = match error.code == Code::Invalid.number() && method == "build" {
+                let is_final = matches!(method, "build" | "drop");
+                let kind = match error.code == Code::Invalid.number() && is_final {
                     true => ErrorKind::Invalid,
                     false => ErrorKind::Plugin,
                 };

@@ -13,9 +13,10 @@ use crate::index::plugin::files::{self, PluginFile, Read};
 use crate::index::plugin::numbers::Numbers;
 use crate::index::plugin::opened::PluginIndex;
 use crate::index::plugin::registry::{Plugins, unknown};
+use crate::index::plugin::release;
 use crate::index::plugin::scratch::Spool;
 use crate::index::plugin::update;
-use crate::index::{Index, Job, Kind, Parameter, Parameters, Previous, Sections};
+use crate::index::{Gone, Index, Job, Kind, Parameter, Parameters, Previous, Released, Sections};
 use crate::matrix::{Matrix, Slab};
 use crate::observe::{Observer, Silent};
 use crate::types::Metric;
@@ -42,6 +43,9 @@ pub(super) struct Record {
     pub(super) facts: BTreeMap<String, String>,
     /// All row numbers are below this; `None`: they are the positions of the rows.
     pub(super) bound: Option<u64>,
+    /// Whether the plugin keeps something elsewhere, to be dropped with the build.
+    #[serde(default)]
+    pub(super) drops: bool,
 }
 
 impl Record {
@@ -143,8 +147,9 @@ impl Plugin {
     ) -> Result<Record> {
         let facts = session.call::<BTreeMap<String, Value>>(Call::stats(), observer)?;
         let files = folder.map(files::record).transpose()?;
-        let version = session.description().version.clone();
-        Ok(Record { version, files, facts: readable(facts), bound })
+        let description = session.description();
+        let (version, drops) = (description.version.clone(), description.drops);
+        Ok(Record { version, files, facts: readable(facts), bound, drops })
     }
 }
 
@@ -234,6 +239,14 @@ impl Kind for Plugin {
         update::update(self, job, previous, observer)
     }
 
+    fn keeps_elsewhere(&self, made: Option<&Sections>) -> bool {
+        made.is_none_or(|sections| Record::read(sections).map_or(true, |record| record.drops))
+    }
+
+    fn release(&self, gone: &Gone<'_>, observer: &dyn Observer) -> Released {
+        release::release(self, gone, observer)
+    }
+
     fn open_in(&self, job: &Job<'_>, sections: &Sections) -> Result<Box<dyn Index>> {
         let record = Record::read(sections)?;
         let numbers = record.numbers(sections, job.vectors.rows())?;
@@ -267,7 +280,7 @@ pub(super) fn build_call(
     })
 }
 
-fn check_metric(description: &Description, metric: Metric) -> Result<()> {
+pub(super) fn check_metric(description: &Description, metric: Metric) -> Result<()> {
     if description.metrics.contains(&metric.into()) {
         return Ok(());
     }

@@ -15,6 +15,7 @@ mod numbers;
 mod opened;
 mod process;
 mod registry;
+mod release;
 mod scratch;
 mod update;
 

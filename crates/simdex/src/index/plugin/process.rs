@@ -19,7 +19,7 @@ pub struct Limits {
     pub build: Duration,
     /// For `open` and all else.
     pub open: Duration,
-    /// For `search`.
+    /// For `search` and `drop`.
     pub search: Duration,
     /// Bytes of an answer.
     pub answer: u64,

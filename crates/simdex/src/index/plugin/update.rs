@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use simdex_plugin::{ApplyParams, Call, OpenParams};
 
+use crate::catalog::files::copy_folder;
 use crate::error::{Context, ErrorKind, Result};
 use crate::index::plugin::call::Failure;
 use crate::index::plugin::kind::{NUMBERS, Plugin, Record};
@@ -61,7 +62,7 @@ fn updated(
     if !description.updates || !description.persistent || description.version != record.version {
         return Ok(None);
     }
-    copy(previous.folder, folder)?;
+    copy_folder(previous.folder, folder)?;
     let open = OpenParams {
         folder: folder.to_owned(),
         metric: job.metric.into(),
@@ -90,21 +91,6 @@ fn updated(
 
 fn as_plugins(failure: Failure) -> crate::Error {
     failure.into()
-}
-
-/// Copies all files of `from`, and folders in it, into `to`, which exists.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(from).context("folder", from.display())? {
-        let entry = entry.context("folder", from.display())?;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_type().context("path", source.display())?.is_dir() {
-            std::fs::create_dir(&target).context("folder", target.display())?;
-            copy(&source, &target)?;
-        } else {
-            std::fs::copy(&source, &target).context("path", source.display())?;
-        }
-    }
-    Ok(())
 }
 
 /// Removes all that is in a folder.

@@ -6,8 +6,9 @@ use fixedbitset::FixedBitSet;
 use simdex_plugin::{Description, PROTOCOL};
 
 use super::data::{DIM, Model, matrix, vectors};
-use super::subject::{Process, Subject};
+use super::subject::{Place, Process, Subject};
 use super::{Check, Outcome};
+use crate::catalog::files::copy_folder;
 use crate::error::Result;
 use crate::index::plugin::kind::Plugin;
 use crate::index::{Job, Kind};
@@ -48,6 +49,7 @@ pub(super) const CHECKS: &[(&str, CheckFn)] = &[
     ("restart after updates", restart_after_updates),
     ("two processes on one folder", two_processes),
     ("searches from several threads", threads),
+    ("dropped builds", dropped),
 ];
 
 fn passed() -> Result<Verdict> {
@@ -72,6 +74,9 @@ pub(super) fn description(plugin: &Plugin, description: &Description) -> Check {
     }
     if description.about.trim().is_empty() || description.about.contains('\n') {
         wrong.push("`about` is not one line".into());
+    }
+    if description.drops && !description.persistent {
+        wrong.push("it says `drops`, and keeps no folder to tell what".into());
     }
     let mut names = BTreeSet::new();
     for option in &description.options {
@@ -277,15 +282,13 @@ fn restart(subject: &Subject<'_>) -> Result<Verdict> {
     if !subject.description.persistent {
         return Ok(Verdict::NotClaimed);
     }
-    let place = tempfile::tempdir()?;
-    let (before, after) = (place.path().join("before"), place.path().join("after"));
-    std::fs::create_dir(&before)?;
+    let mut place = subject.place()?;
     let queries = vectors(QUERIES, 7);
     let rows = vectors(ROWS, 2);
-    let answers = subject.built(&rows, Some(&before))?.search(&queries, K)?;
-    std::fs::rename(&before, &after)?;
+    let answers = subject.built(&rows, Some(place.path()))?.search(&queries, K)?;
+    place.move_away()?;
     let mut process = subject.start()?;
-    process.open(&after, ROWS)?;
+    process.open(place.path(), ROWS)?;
     match process.search(&queries, K)? {
         again if again == answers => passed(),
         _ => failed("it answers otherwise than before"),
@@ -296,7 +299,7 @@ fn restart_after_updates(subject: &Subject<'_>) -> Result<Verdict> {
     if !subject.description.persistent || !subject.description.updates {
         return Ok(Verdict::NotClaimed);
     }
-    let folder = tempfile::tempdir()?;
+    let folder = subject.place()?;
     let rows = vectors(ROWS, 2);
     let mut model = Model::new(&rows, subject.metric);
     drop(subject.built(&rows, Some(folder.path()))?);
@@ -313,7 +316,7 @@ fn two_processes(subject: &Subject<'_>) -> Result<Verdict> {
     if !subject.description.persistent {
         return Ok(Verdict::NotClaimed);
     }
-    let folder = tempfile::tempdir()?;
+    let folder = subject.place()?;
     let rows = vectors(ROWS, 2);
     drop(subject.built(&rows, Some(folder.path()))?);
     let (mut one, mut other) = (subject.start()?, subject.start()?);
@@ -327,7 +330,7 @@ fn two_processes(subject: &Subject<'_>) -> Result<Verdict> {
 }
 
 fn threads(subject: &Subject<'_>) -> Result<Verdict> {
-    let folder = tempfile::tempdir()?;
+    let folder = subject.place()?;
     let vectors_of_rows = matrix(&vectors(ROWS, 2))?;
     let job = Job {
         vectors: &vectors_of_rows,
@@ -355,4 +358,37 @@ fn threads(subject: &Subject<'_>) -> Result<Verdict> {
         }
     }
     passed()
+}
+
+fn dropped(subject: &Subject<'_>) -> Result<Verdict> {
+    if !subject.description.drops {
+        return Ok(Verdict::NotClaimed);
+    }
+    let (rows, queries) = (vectors(ROWS, 2), vectors(QUERIES, 7));
+    let (cut, first, copy, second) =
+        (subject.place()?, subject.place()?, subject.place()?, subject.place()?);
+    drop(subject.built(&rows, Some(first.path()))?);
+    let answers = subject.built(&rows, Some(second.path()))?.search(&queries, K)?;
+    copy_folder(second.path(), copy.path())?;
+    let mut dropping = subject.start()?;
+    // A build that was cut before it wrote anything; one twice, as after a cut; and a copy, as an
+    // update that failed leaves it.
+    for gone in [&cut, &first, &first, &copy] {
+        dropping.release(gone.path(), Some(second.path()))?;
+    }
+    let mut process = subject.start()?;
+    process.open(second.path(), ROWS)?;
+    if process.search(&queries, K)? != answers {
+        return failed("the build that stays answers otherwise");
+    }
+    dropping.release(second.path(), None)?;
+    let mut process = subject.start()?;
+    let found = process.open(second.path(), ROWS).and_then(|()| process.search(&queries, K));
+    [first, copy, second].into_iter().for_each(Place::forget);
+    match found {
+        Ok(rows) if rows.iter().any(|rows| !rows.is_empty()) => {
+            failed("it finds rows of a build that was dropped")
+        }
+        _ => passed(),
+    }
 }

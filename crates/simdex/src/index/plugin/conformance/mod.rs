@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::index::Parameters;
-use crate::index::plugin::kind::{Plugin, check_options};
+use crate::index::plugin::kind::{Plugin, check_metric, check_options};
 use crate::observe::Observer;
+use crate::types::Metric;
 
 use checks::{CHECKS, Verdict};
 use subject::Subject;
@@ -36,17 +37,29 @@ pub enum Outcome {
     NotClaimed,
 }
 
-/// Checks a plugin with the given options: every check, with every metric that it knows.
+/// Checks a plugin with the given options: every check, with every metric that it knows or with one.
 ///
 /// # Errors
-/// `Plugin` when it can't even describe itself; `Invalid` for options that it has not; `Io` when
-/// there is no place for files; `Cancelled`. That it fails a check is no error.
-pub fn run(plugin: &Plugin, options: &Parameters, observer: &dyn Observer) -> Result<Vec<Check>> {
+/// `Plugin` when it can't even describe itself; `Invalid` for options and metrics that it has not;
+/// `Io` when there is no place for files; `Cancelled`. That it fails a check is no error.
+pub fn run(
+    plugin: &Plugin,
+    options: &Parameters,
+    metric: Option<Metric>,
+    observer: &dyn Observer,
+) -> Result<Vec<Check>> {
     let description = plugin.describe(observer)?;
     check_options(&description, options)?;
+    let metrics = match metric {
+        Some(metric) => {
+            check_metric(&description, metric)?;
+            vec![metric.into()]
+        }
+        None => description.metrics.clone(),
+    };
     let mut done = vec![checks::description(plugin, &description)];
-    let total = (CHECKS.len() * description.metrics.len()) as u64;
-    for metric in &description.metrics {
+    let total = (CHECKS.len() * metrics.len()) as u64;
+    for metric in &metrics {
         for (name, check) in CHECKS {
             observer.checkpoint()?;
             observer.progress("checking", done.len() as u64 - 1, Some(total));

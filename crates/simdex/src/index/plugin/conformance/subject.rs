@@ -1,10 +1,13 @@
 //! The plugin under test, asked request by request.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fixedbitset::FixedBitSet;
 use serde_json::Value;
-use simdex_plugin::{ApplyParams, BuildParams, Call, Description, Found, OpenParams, SearchParams};
+use simdex_plugin::{
+    ApplyParams, BuildParams, Call, Description, DropParams, Found, OpenParams, SearchParams,
+};
+use tempfile::TempDir;
 
 use super::data::DIM;
 use crate::error::Result;
@@ -46,11 +49,67 @@ impl<'a> Subject<'a> {
         Ok(Process { subject: self, session, scratch: Scratch::new()?, built: Scratch::new()? })
     }
 
+    /// An empty folder.
+    pub(super) fn place(&self) -> Result<Place<'_>> {
+        let root = tempfile::tempdir()?;
+        let path = root.path().join("files");
+        std::fs::create_dir(&path)?;
+        Ok(Place { subject: self, root, path, keeps: Keeps::Something })
+    }
+
     /// A process that has built an index over rows.
     pub(super) fn built(&self, values: &[f32], folder: Option<&Path>) -> Result<Process<'_>> {
         let mut process = self.start()?;
         process.build(values, folder)?;
         Ok(process)
+    }
+}
+
+/// A folder for files of the plugin. What a plugin keeps elsewhere for it goes with it.
+pub(super) struct Place<'a> {
+    subject: &'a Subject<'a>,
+    root: TempDir,
+    path: PathBuf,
+    keeps: Keeps,
+}
+
+/// Whether a plugin may keep something elsewhere for a folder.
+#[derive(PartialEq, Eq)]
+enum Keeps {
+    Something,
+    Nothing,
+}
+
+impl Place<'_> {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// It has been dropped.
+    pub(super) fn forget(mut self) {
+        self.keeps = Keeps::Nothing;
+    }
+
+    /// Gives it another path.
+    pub(super) fn move_away(&mut self) -> Result<()> {
+        let path = self.root.path().join("moved");
+        std::fs::rename(&self.path, &path)?;
+        self.path = path;
+        Ok(())
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        // What a plugin keeps it has noted.
+        let is_empty = self.path.read_dir().is_ok_and(|mut files| files.next().is_none());
+        if !self.subject.description.drops || is_empty || self.keeps == Keeps::Nothing {
+            return;
+        }
+        let dropped = self.subject.start().and_then(|mut plugin| plugin.release(&self.path, None));
+        if let Err(error) = dropped {
+            tracing::warn!(%error, "a build of a check may be left");
+        }
     }
 }
 
@@ -100,6 +159,14 @@ impl Process<'_> {
             vectors: self.scratch.floats(vectors.chunks(DIM), DIM)?,
         });
         self.done(call)
+    }
+
+    pub(super) fn release(&mut self, folder: &Path, kept: Option<&Path>) -> Result<()> {
+        self.done(Call::Drop(DropParams {
+            folder: folder.to_owned(),
+            kept: kept.map(Path::to_owned),
+            options: self.subject.options.clone(),
+        }))
     }
 
     pub(super) fn search(&mut self, queries: &[f32], k: usize) -> Result<Vec<Vec<u32>>> {

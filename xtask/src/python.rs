@@ -40,6 +40,9 @@ const PLUGIN_PACKAGES: &[&str] = &[
     "qdrant-edge-py==0.9.0",
     "pymilvus==3.0.2",
     "milvus-lite==3.2.2",
+    "urllib3==2.8.0",
+    // What requests to a fake Pinecone are held against.
+    "jsonschema==4.26.0",
 ];
 
 /// Succeeds on Pythons that llm runs on and that can make environments.

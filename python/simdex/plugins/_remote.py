@@ -72,17 +72,24 @@ def place(given: str, default: str, variable: str) -> Place:
 class Remote(Plugin):
     """A plugin whose rows are on a server, in a place with a name. Override the methods below."""
 
-    #: Rows that are sent at once.
+    #: Rows that are sent at once, at most.
     batch = 1000
+    #: Bytes of vectors that are sent at once, at most.
+    batch_of_bytes = 8_000_000
+    #: Bytes of a number that is sent.
+    bytes_of_a_number = 4
     #: Rows that are removed at once.
     batch_of_deletes = 1000
     #: Queries that are sent at once.
     batch_of_queries = 100
     #: The most rows that a search returns.
     most = 10_000
+    #: How long builds and updates wait before another attempt, in seconds.
+    pauses: Sequence[float] = PAUSES
 
-    def connect(self, options: Mapping[str, Any]) -> str:
-        """Get ready to talk to the server. Returns where it is, without secrets."""
+    def connect(self, options: Mapping[str, Any], known: str = "") -> str:
+        """Get ready to talk to the server; ``known`` is where an earlier build is. Returns where it
+        is, without secrets."""
         raise NotImplementedError
 
     def create(self, name: str, settings: Settings) -> None:
@@ -109,6 +116,17 @@ class Remote(Plugin):
         """Whether another attempt may do better."""
         raise NotImplementedError
 
+    def pause(self, error: Exception, usual: float) -> float:
+        """How long to wait before another attempt, ``usual`` seconds if the server has not said."""
+        return usual
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+    def settle(self) -> None:
+        """Wait until searches see what was sent, on servers where that is not at once."""
+
     def build(self, vectors: np.ndarray, settings: Settings) -> None:
         self.close()
         self.address = self._try(lambda: self.connect(settings.options))
@@ -125,10 +143,10 @@ class Remote(Plugin):
             raise
 
     def load(self, folder: Path, settings: Settings) -> None:
-        self.address = self.connect(settings.options)
         noted = self._noted(folder)
         if noted is None:
             raise ValueError("there is no note of where the rows are")
+        self.address = self.connect(settings.options, noted["server"])
         self.name_there, self.is_saved = noted["name"], True
         self.recall(noted)
         self.rows = np.load(folder / "rows.npy")
@@ -147,7 +165,7 @@ class Remote(Plugin):
         if stays and stays["name"] == gone["name"]:
             return
         # Few attempts: somebody waits, and there will be another.
-        address = self._try(lambda: self.connect(options), PAUSES[:2])
+        address = self._try(lambda: self.connect(options, gone["server"]), PAUSES[:2])
         if address != gone["server"]:
             raise ValueError(f"`{gone['name']}` is on {gone['server']}, and not on {address}")
         self._try(lambda: self.discard(gone["name"]), PAUSES[:2])
@@ -202,8 +220,8 @@ class Remote(Plugin):
 
     def add(self, rows: np.ndarray, vectors: np.ndarray) -> None:
         name = self.name_there
-        # About 8 MB of vectors a request.
-        size = max(1, min(self.batch, 2_000_000 // vectors.shape[1]))
+        row = self.bytes_of_a_number * vectors.shape[1]
+        size = max(1, min(self.batch, self.batch_of_bytes // row))
         for start in range(0, len(rows), size):
             some = rows[start : start + size].tolist()
             part = np.asarray(vectors[start : start + size])
@@ -214,6 +232,7 @@ class Remote(Plugin):
             known[: len(self.rows)] = self.rows
             known[rows] = True
             self.rows = known
+            self.settle()
 
     def remove(self, rows: np.ndarray) -> None:
         name = self.name_there
@@ -221,16 +240,17 @@ class Remote(Plugin):
             some = rows[start : start + self.batch_of_deletes].tolist()
             self._try(lambda: self.delete(name, some))  # noqa: B023
         self.rows[rows[rows < len(self.rows)]] = False
+        self.settle()
 
     def stats(self) -> Mapping[str, Any]:
         return {"rows": len(self), "name on the server": self.name_there}
 
-    def _try(self, work: Callable[[], T], pauses: Sequence[float] = PAUSES) -> T:
-        for pause in pauses:
+    def _try(self, work: Callable[[], T], pauses: Sequence[float] | None = None) -> T:
+        for pause in self.pauses if pauses is None else pauses:
             try:
                 return work()
             except Exception as error:
                 if not self.is_passing(error):
                     raise
-            time.sleep(pause)
+                self.sleep(self.pause(error, pause))
         return work()

@@ -33,7 +33,7 @@ class Milvus(Remote):
         Integer("timeout", 10, "seconds for a request", minimum=1),
     ]
 
-    def connect(self, options: Mapping[str, Any]) -> str:
+    def connect(self, options: Mapping[str, Any], known: str = "") -> str:
         from pymilvus import MilvusClient
 
         self.ef, self.timeout = options["ef"], options["timeout"]

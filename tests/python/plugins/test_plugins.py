@@ -38,7 +38,7 @@ TESTED = [
     for plugin in PLUGINS
 ]
 #: With a server, and tests of their own.
-REMOTE = ["milvus"]
+REMOTE = ["milvus", "pinecone"]
 PROGRAMS = Path(sys.executable).parent
 
 

@@ -7,6 +7,7 @@ mod fixture;
 mod fuzz;
 mod peers;
 mod python;
+mod sanitize;
 mod step;
 mod system;
 mod test;
@@ -32,6 +33,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Measures the engine: whole processes against llm, build, refresh, search
     Bench(bench::Arguments),
+    /// Runs the tests of unsafe code under AddressSanitizer
+    Sanitize,
     /// Builds the Python wheel: the package, its plugins for llm and Datasette, the command
     Wheel,
     /// Writes the generated documents anew
@@ -48,6 +51,7 @@ Examples:
   cargo xtask fuzz segment --seconds 600  one target, ten minutes
   cargo xtask bench                       the engine's own figures, and llm's
   cargo xtask bench peers --quick         simdex beside other libraries, on 5,000 rows
+  cargo xtask sanitize                    after a change of unsafe code
   cargo xtask wheel                       target/wheels/simdex-*.whl
   cargo xtask docs                        after a change of an option or a help text";
 
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Sanitize => sanitize::run(),
         Command::Wheel => python::build(),
         Command::Docs => docs::write(),
         Command::Fixture => fixture::write(),

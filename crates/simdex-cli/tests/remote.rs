@@ -169,6 +169,7 @@ fn life(scene: &Scene, kind: &str, server: &dyn Server, stop: &dyn Fn(), start: 
     let name = scene.collection("far");
     same_vectors(&mut *server.open(&name).unwrap().unwrap(), scene);
     assert!(scene.recall("far", &[]) > 0.95);
+    measured(scene, kind);
     // Few rows are compared here, more are named to the server, and of most of them it is asked for
     // more.
     for filter in ["n = 3", "n < 3", "n < 9"] {
@@ -213,6 +214,23 @@ fn life(scene: &Scene, kind: &str, server: &dyn Server, stop: &dyn Fn(), start: 
     scene.kept_the_secret();
 }
 
+/// `compare` measures an index that there is, and a kind that is only tried on a server that is named
+/// with it.
+fn measured(scene: &Scene, kind: &str) {
+    let url = scene.variables.borrow().values().next_back().unwrap().clone();
+    let tried =
+        format!("{kind}:on-failure=error,url={}", url.replace(&format!(":{PASSWORD}@"), "@"));
+    let args = ["compare", "far", "-d", "embeddings.db", "--queries", "20", "--json", "--try"];
+    let (report, _) = scene.done(&[&args[..], &[tried.as_str()]].concat());
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let points = report["points"].as_array().unwrap();
+    let names: Vec<_> = points.iter().map(|point| point["index"].as_str()).collect();
+    assert_eq!(names, [Some("far"), None], "{report}");
+    for point in points {
+        assert!(point["kind"] == kind && point["recall"].as_f64().unwrap() > 0.9, "{report}");
+    }
+}
+
 /// A build over a network that breaks, and one whose process is killed, are gone on with.
 fn cut_builds(scene: &Scene, kind: &str, server: &dyn Server, cutter: &Cutter) {
     scene.create("cut", kind, &["--no-build", "--set", "name=cut_rows"]);
@@ -245,6 +263,65 @@ fn cut_builds(scene: &Scene, kind: &str, server: &dyn Server, cutter: &Cutter) {
     scene.kept_the_secret();
 }
 
+/// `migrate` is killed on the way and run again over a network that breaks; then rows go, and one
+/// comes that the server refuses. Returns what the last run said.
+fn migrate(kind: &str, direct: &dyn Server, url: &str, bad_metadata: &str) -> String {
+    let scene = Scene::new(&[("PGPASSWORD", PASSWORD.to_owned())]);
+    let db = scene.db();
+    db.execute_batch(
+        "CREATE TABLE collections (id INTEGER PRIMARY KEY, name TEXT, model TEXT);
+         CREATE TABLE embeddings (collection_id INTEGER, id TEXT, embedding BLOB, content TEXT,
+           content_blob BLOB, content_hash BLOB, metadata TEXT, updated INTEGER,
+           PRIMARY KEY (collection_id, id));
+         INSERT INTO collections VALUES (1, 'posts', 'm');
+         INSERT INTO embeddings (collection_id, id, embedding, content, metadata)
+           SELECT 1, 'row ' || id, v, 'text ' || id, json_object('n', n) FROM rows",
+    )
+    .unwrap();
+    let args = ["migrate", "posts", "-d", "embeddings.db", "--to", kind, url];
+    let mut process = std::process::Command::new(assert_cmd::cargo::cargo_bin!("simdex"))
+        .args(args)
+        .current_dir(scene.sandbox.path(""))
+        .envs(scene.variables.borrow().iter())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let has_rows = || {
+        let there = direct.open("posts").unwrap();
+        there.is_some_and(|mut there| there.count().unwrap() > 0)
+    };
+    while !has_rows() && process.try_wait().unwrap().is_none() {}
+    process.kill().unwrap();
+    process.wait().unwrap();
+    db.execute_batch(
+        "UPDATE embeddings SET content = 'other' WHERE id = 'row 1';
+         DELETE FROM embeddings WHERE id = 'row 0'",
+    )
+    .unwrap();
+    let (said, notes) = loop {
+        let (status, stdout, stderr) = scene.run(&args);
+        if status == 0 {
+            break (stdout, stderr);
+        }
+        assert!(stderr.contains("127.0.0.1"), "{stderr}");
+    };
+    assert!(said.starts_with("5,999 rows of 16 dimensions from posts are on the server"), "{said}");
+    assert!(notes.contains("1 row there, but not in posts (row 0)"), "{notes}");
+    let mut there = direct.open("posts").unwrap().unwrap();
+    assert_eq!(there.get(&["row 1".into()]).unwrap()[0].document.as_deref(), Some("other"));
+    assert_eq!(there.count().unwrap(), ROWS as u64);
+    let (said, _) = scene.done(&[&args[..], &["--delete"]].concat());
+    assert!(said.contains("0 sent now, 1 deleted"), "{said}");
+    assert_eq!(there.count().unwrap(), ROWS as u64 - 1);
+    db.execute("UPDATE embeddings SET metadata = ? WHERE id = 'row 7'", [bad_metadata]).unwrap();
+    let (status, said, notes) = scene.run(&args);
+    assert!(status == 1 && said.starts_with("5,998 rows"), "{said}{notes}");
+    assert!(notes.contains("(row 7)") && notes.contains("refuses 1 row of posts"), "{notes}");
+    scene.kept_the_secret();
+    notes
+}
+
 fn chroma(url: &str) -> Chroma {
     Chroma::new(&Address::parse(url).unwrap(), None, Patience::default()).unwrap()
 }
@@ -265,6 +342,10 @@ fn chroma_index() {
     let cutter = Cutter::before(server.borrow().port, 5, 8, 300_000);
     let scene = Scene::new(&[("SIMDEX_CHROMA_URL", format!("http://127.0.0.1:{}", cutter.port))]);
     cut_builds(&scene, "chroma", &chroma(&url), &cutter);
+    let cutter = Cutter::before(server.borrow().port, 6, 6, 300_000);
+    let through = format!("http://127.0.0.1:{}", cutter.port);
+    let notes = migrate("chroma", &chroma(&url), &through, r#"{"$x": 1}"#);
+    assert!(notes.contains("\"$x\""), "{notes}");
 }
 
 #[test]
@@ -277,6 +358,10 @@ fn pgvector_index() {
     let url = server.url().replace(&server.port.to_string(), &cutter.port.to_string());
     let scene = Scene::new(&[("SIMDEX_PGVECTOR_URL", url)]);
     cut_builds(&scene, "pgvector", &client, &cutter);
+    let cutter = Cutter::before(server.port, 6, 6, 300_000);
+    let url = server.plain_url().replace(&server.port.to_string(), &cutter.port.to_string());
+    let notes = migrate("pgvector", &client, &url, r#"{"x": "\u0000"}"#);
+    assert!(notes.contains("NUL"), "{notes}");
 }
 
 #[test]

@@ -46,8 +46,8 @@ pub trait Collection: fmt::Debug + Send {
     /// Puts records in, in place of those with the same ids.
     ///
     /// # Errors
-    /// `Invalid` for two records of one id, for vectors of another size, for values that the
-    /// server can't hold, and for too many records; then nothing is changed.
+    /// `Invalid` for two records of one id, for vectors of another size and for too many records;
+    /// `Unfit` for what the server can't hold. Then nothing is changed.
     fn upsert(&mut self, records: &[Record]) -> Result<()>;
 
     /// Removes the records with these ids, of which some may not exist.
@@ -68,11 +68,33 @@ pub trait Collection: fmt::Debug + Send {
     /// Those of the server.
     fn get(&mut self, ids: &[String]) -> Result<Vec<Record>>;
 
+    /// Some ids, and where to go on. Records that are put in or removed meanwhile may be missed, or
+    /// make others be missed.
+    ///
+    /// # Errors
+    /// Those of the server.
+    fn page(&mut self, from: &Cursor) -> Result<Page>;
+
     /// All ids, in any order. O(records) in time and memory.
     ///
     /// # Errors
     /// Those of the server.
-    fn ids(&mut self) -> Result<HashSet<String>>;
+    fn ids(&mut self) -> Result<HashSet<String>> {
+        let mut all = HashSet::new();
+        let mut next = Some(Cursor::default());
+        while let Some(from) = next {
+            let page = self.page(&from)?;
+            all.extend(page.ids);
+            next = page.next;
+        }
+        Ok(all)
+    }
+
+    /// Whether a record that was read is what putting `given` in leaves, but for rounding: of the
+    /// vector to single precision, of numbers in metadata to double precision.
+    fn is_same(&self, read: &Record, given: &Record) -> bool {
+        read.is_nearly(given)
+    }
 
     /// The closest records, closest first, for each vector of a query. Fewer than wanted are found
     /// where the server's graph finds no more.
@@ -101,6 +123,29 @@ pub trait Collection: fmt::Debug + Send {
     fn finish(&mut self) -> Result<()>;
 }
 
+/// Where in the listing of a collection's ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cursor(pub(crate) Position);
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Position {
+    #[default]
+    First,
+    /// After so many.
+    Skipping(usize),
+    /// After an id.
+    After(String),
+}
+
+/// Some of a collection's ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Them.
+    pub ids: Vec<String>,
+    /// Where the others are; `None`: these were the last.
+    pub next: Option<Cursor>,
+}
+
 /// Hands `items` over in the largest batches that a collection takes.
 ///
 /// # Errors
@@ -119,22 +164,22 @@ pub fn in_batches<T>(
 /// # Errors
 /// `Invalid`.
 pub(crate) fn check_batch(records: &[Record], dimensions: usize, most: usize) -> Result<()> {
-    let invalid = |message: String| Err(Error::new(Fault::Invalid, message));
     if records.len() > most {
-        return invalid(format!("{} records in one batch, where {most} fit", records.len()));
+        let message = format!("{} records in one batch, where {most} fit", records.len());
+        return Err(Error::new(Fault::Invalid, message));
     }
     let mut seen = HashSet::with_capacity(records.len());
     for record in records {
+        let invalid = |message: String| Err(Error::new(Fault::Invalid, message).about(&record.id));
         if record.vector.len() != dimensions {
             let found = record.vector.len();
-            let id = &record.id;
-            return invalid(format!("id `{id}`: {found} dimensions, expected {dimensions}"));
+            return invalid(format!("{found} dimensions, expected {dimensions}"));
         }
         if let Some(value) = record.vector.iter().find(|value| !value.is_finite()) {
-            return invalid(format!("id `{}`: a vector with {value} in it", record.id));
+            return invalid(format!("a vector with {value} in it"));
         }
         if !seen.insert(record.id.as_str()) {
-            return invalid(format!("id `{}` is twice in a batch", record.id));
+            return invalid("twice in a batch".into());
         }
     }
     Ok(())

@@ -15,15 +15,19 @@ pub enum Fault {
     NotFound,
     /// What was asked makes no sense, and nothing was sent.
     Invalid,
+    /// The server can't hold some of these records, for what is in them. It may take the others.
+    Unfit,
     /// The server refuses or fails, and would again.
     Refused,
 }
 
 /// An error of a server, or on the way to it.
 #[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[error("{}{message}", .about.as_ref().map_or_else(String::new, |id| format!("id {id:?}: ")))]
 pub struct Error {
     fault: Fault,
+    /// The id of the record that is to blame.
+    about: Option<String>,
     message: String,
     hint: Option<String>,
 }
@@ -31,7 +35,18 @@ pub struct Error {
 impl Error {
     /// An error that says `message`.
     pub fn new(fault: Fault, message: impl Into<String>) -> Self {
-        Self { fault, message: message.into(), hint: None }
+        Self { fault, about: None, message: message.into(), hint: None }
+    }
+
+    /// Says which record is to blame.
+    #[must_use]
+    pub(crate) fn about(self, id: &str) -> Self {
+        Self { about: Some(id.to_owned()), ..self }
+    }
+
+    /// What is wrong, without the id of a record that is to blame.
+    pub fn reason(&self) -> &str {
+        &self.message
     }
 
     /// Adds the next step.

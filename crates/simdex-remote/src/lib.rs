@@ -34,7 +34,7 @@ mod retry;
 mod tls;
 
 pub use address::{Address, read_secret};
-pub use collection::{Collection, Labels, Server, in_batches};
+pub use collection::{Collection, Cursor, Labels, Page, Server, in_batches};
 pub use error::{Error, Fault, Result};
 pub use record::{Graph, Hit, Metadata, Only, Query, Record, Space, Spec};
 pub use retry::Patience;

@@ -10,6 +10,14 @@ use rustls_platform_verifier::BuilderVerifierExt;
 
 use crate::error::{Error, Fault, Result};
 
+/// What to do about a server that isn't trusted.
+pub(crate) const HINT: &str = "name the certificate to trust: ?sslrootcert=FILE in the URL";
+
+/// Whether a connection was ended because one side doesn't trust the other, and not by the network.
+pub(crate) fn is_judgement(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
 /// A configuration that checks servers' certificates: against those in `roots`, else against those
 /// that this machine trusts.
 ///
@@ -27,16 +35,27 @@ pub(crate) fn config(roots: Option<&Path>) -> Result<ClientConfig> {
             builder.with_platform_verifier().map_err(|error| unusable(error.to_string()))?;
         return Ok(builder.with_no_client_auth());
     };
-    let unreadable = |error: rustls::pki_types::pem::Error| {
-        unusable(format!("{} holds none: {error}", path.display()))
-    };
     let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-        let added = store.add(certificate.map_err(unreadable)?);
-        added.map_err(|error| unusable(error.to_string()))?;
-    }
-    if store.is_empty() {
-        return Err(unusable(format!("{} holds none", path.display())));
+    for certificate in certificates(path)? {
+        store.add(certificate).map_err(|error| unusable(error.to_string()))?;
     }
     Ok(builder.with_root_certificates(store).with_no_client_auth())
+}
+
+/// The certificates in a file, at least one.
+///
+/// # Errors
+/// `Invalid` when there is none.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let unusable = |what: String| {
+        let message = format!("{} holds no certificate to trust: {what}", path.display());
+        Error::new(Fault::Invalid, message)
+    };
+    let unreadable = |error: rustls::pki_types::pem::Error| unusable(error.to_string());
+    let found: Vec<_> =
+        CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(unreadable)?;
+    match found.is_empty() {
+        true => Err(unusable("it is no PEM file".into())),
+        false => Ok(found),
+    }
 }

@@ -304,7 +304,7 @@ fn what_postgres_refuses_is_said_without_secrets() {
     assert!(client.version().unwrap().contains("pgvector"));
     let nul = Record::new("a", vec![0.0; 2]).with_document("\0");
     let mut collection = client.create(&Spec::new("nul", 2, Space::L2)).unwrap();
-    assert_eq!(collection.upsert(&[nul]).unwrap_err().fault(), Fault::Invalid);
+    assert_eq!(collection.upsert(&[nul]).unwrap_err().fault(), Fault::Unfit);
     // Of more dimensions than float32 indexes take, and than any takes.
     for dimensions in [2001, 4001] {
         let name = format!("wide_{dimensions}");

@@ -1,6 +1,17 @@
 //! A collection onto a server: Chroma, or Postgres with pgvector.
+//!
+//! ```text
+//! each page of rows ──> what the server has of them ──> what differs is sent     delivery.rs
+//! all ids there     ──> which of them are here        ──> the others are extra   survey.rs
+//! some of the rows  ──> read back and compared                                   sample.rs
+//! ```
+//!
+//! What is there is compared by reading it, so that nothing need be remembered of an earlier run: one
+//! that was stopped, one after changes and one after nothing are all the same to it.
 
-use std::collections::HashMap;
+mod delivery;
+mod sample;
+mod survey;
 
 use serde::Serialize;
 use simdex::engine::walk::{Page, Row, Walk, Walked};
@@ -9,29 +20,35 @@ use simdex::store::Id;
 use simdex::{Error, ErrorKind, Result};
 use simdex_remote::{Collection, Fault, Labels, Metadata, Record, Server, Space, Spec};
 
-use crate::tally::{Bad, Tally};
+use crate::tally::{Bad, Named, Tally};
+use delivery::Delivery;
+use survey::Survey;
 
-/// Most rows of a batch.
+/// Most rows of a page.
 const TOGETHER: usize = 1000;
 
-/// How many rows are read back.
-const SAMPLE: usize = 64;
-
-/// How far a vector may be from itself after rounding to single precision, relative to its length.
-const SAME: f64 = 1e-6;
-
-/// Labels of the collection on the server: whose it is, and after which id to go on; without an id
-/// all rows were sent.
+/// The label of the collection on the server that says whose it is.
 const SOURCE: &str = "simdex.source";
-const AFTER: &str = "simdex.after";
 
 /// What is carried.
 #[derive(Debug, Clone)]
 pub struct ServerRequest<'a> {
     /// The name of the collection on the server.
     pub name: &'a str,
-    /// What becomes of rows that can't be carried.
+    /// What becomes of rows that can't be carried, or that the server refuses.
     pub bad: Bad,
+    /// What becomes of rows there that are not here.
+    pub extra: Extra,
+}
+
+/// What becomes of rows on the server that the collection doesn't have: those that were deleted here,
+/// have no usable vector any more, or were put there by somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extra {
+    /// They stay, are counted and named.
+    Keep,
+    /// They are removed.
+    Delete,
 }
 
 /// What was carried.
@@ -41,9 +58,9 @@ pub struct CarriedThere {
     pub collection: String,
     /// Its name on the server.
     pub name: String,
-    /// Rows that the server has now.
+    /// Rows that are on the server as they are here.
     pub rows: u64,
-    /// Of these, rows sent by this run; the others an earlier run had sent.
+    /// Of these, rows sent by this run; the others were there already.
     pub sent: u64,
     /// Their dimensions.
     pub dimensions: usize,
@@ -51,17 +68,26 @@ pub struct CarriedThere {
     pub skipped: u64,
     /// Why, and which.
     pub reasons: Tally,
+    /// Rows that the server refused. What it had of them before is still there.
+    pub refused: u64,
+    /// Why, and which.
+    pub refusals: Tally,
+    /// Rows there that are not here, and were not removed.
+    pub extra: Named,
+    /// Rows that were removed there.
+    pub deleted: u64,
     /// How many rows were read back and found the same.
     pub verified: u64,
 }
 
-/// Sends all rows of a collection to a server, page by page in the order of ids; between pages the
-/// database is not locked. A run that was stopped is gone on with: rows are put in place of those with
-/// their ids, and how far it got is noted on the server. Memory does not grow with the rows.
+/// Brings a collection on a server level with one here, page by page in the order of ids; between pages
+/// the database is not locked. Rows that are there and the same but for rounding are not sent. Memory
+/// does not grow with the rows, but with those that are refused or to be removed.
 ///
 /// # Errors
 /// `AlreadyExists` for a collection on the server that comes from elsewhere; `Invalid`; `Io` for a
-/// server that can't be reached; those of reading the database; `Cancelled`.
+/// server that can't be reached; those of reading the database; `Cancelled`. What was sent by then is
+/// there, and another run goes on.
 pub fn to_server(
     walk: &Walk,
     server: &dyn Server,
@@ -74,63 +100,61 @@ pub fn to_server(
         return Err(Error::new(ErrorKind::Invalid, message));
     };
     let mut there = open(server, request.name, &outline.name, dimensions)?;
-    let resumed = there.labels().map_err(failed)?.remove(AFTER).filter(|id| !id.is_empty());
     let most = there.largest_batch().clamp(1, TOGETHER);
+    let mut delivery = Delivery::new(there.as_mut(), request.bad)?;
     let mut reasons = Tally::default();
-    let mut sample = Sample::default();
-    let (mut rows, mut sent, mut visited) = (0, 0, 0);
+    let mut visited = 0;
     let mut after: Option<Id> = None;
     loop {
-        let mut batch = Vec::new();
+        let mut rows: Vec<Record> = Vec::new();
         let page = Page { after: after.as_ref(), most };
         let last = walk.page(dimensions, &page, observer, |row| {
             visited += 1;
             match row {
-                Walked::Bad(id, fault) => reasons.add(id, fault, request.bad)?,
+                Walked::Bad(id, fault) => reasons.add(id, fault, request.bad),
+                // Tables that others made need not have llm's key.
+                Walked::Sound(row) if rows.last().is_some_and(|last| last.id == row.id) => {
+                    reasons.add(row.id, "an id that another row has", request.bad)
+                }
                 Walked::Sound(row) => {
-                    rows += 1;
-                    let is_there = resumed.as_deref().is_some_and(|after| *row.id <= *after);
-                    let record = record(row);
-                    sample.add(&record);
-                    if !is_there {
-                        batch.push(record);
-                    }
+                    rows.push(record(row));
+                    Ok(())
                 }
             }
-            Ok(())
         })?;
         let Some(last) = last else { break };
-        if let Some(highest) = batch.last() {
-            there.upsert(&batch).map_err(failed)?;
-            sent += batch.len() as u64;
-            let so_far = Labels::from([(AFTER.to_owned(), highest.id.clone())]);
-            there.set_labels(&so_far).map_err(failed)?;
-        }
+        delivery.bring(rows)?;
         after = Some(last);
         observer.checkpoint()?;
         observer.progress("sending", visited, Some(outline.rows.max(visited)));
     }
+    let delivered = delivery.end();
     observer.progress("building the server's index", 0, None);
     there.finish().map_err(failed)?;
-    let found = there.count().map_err(failed)?;
-    if found != rows {
-        let message =
-            format!("the server has {found} rows in `{}`, sent were {rows}", request.name);
-        return Err(Error::new(ErrorKind::Invalid, message).hint(
-            "rows were deleted here or added there meanwhile: remove it there and run again",
-        ));
+    let survey = Survey::of(there.as_mut(), walk, dimensions, &delivered.refused, observer)?;
+    if survey.found < delivered.rows {
+        let (found, rows) = (survey.found, delivered.rows);
+        let message = format!("the server has {found} of {rows} rows in `{}`", request.name);
+        return Err(Error::new(ErrorKind::Invalid, message)
+            .hint("rows were deleted here or there meanwhile: run the command again"));
     }
-    let verified = sample.verify(there.as_mut())?;
-    let complete = Labels::from([(AFTER.to_owned(), String::new())]);
-    there.set_labels(&complete).map_err(failed)?;
+    let verified = delivered.sample.verify(there.as_mut())?;
+    let (extra, deleted) = match request.extra {
+        Extra::Keep => (survey.named(), 0),
+        Extra::Delete => (Named::default(), survey.delete(there.as_mut(), observer)?),
+    };
     Ok(CarriedThere {
         collection: outline.name,
         name: request.name.to_owned(),
-        rows,
-        sent,
+        rows: delivered.rows,
+        sent: delivered.sent,
         dimensions,
         skipped: reasons.rows(),
         reasons,
+        refused: delivered.refusals.rows(),
+        refusals: delivered.refusals,
+        extra,
+        deleted,
         verified,
     })
 }
@@ -165,65 +189,6 @@ fn record(row: Row) -> Record {
     });
     let metadata = metadata.filter(|facts| !facts.is_empty());
     Record { id: row.id, vector: row.vector, document: row.extras.content, metadata }
-}
-
-/// Rows spread over all that pass: once there are too many, every other one goes.
-#[derive(Default)]
-struct Sample {
-    kept: Vec<Record>,
-    passed: u64,
-    /// Every so many are kept: 2 to this power.
-    spread: u32,
-}
-
-impl Sample {
-    fn add(&mut self, record: &Record) {
-        if self.passed.trailing_zeros() >= self.spread || self.passed == 0 {
-            if self.kept.len() == SAMPLE {
-                let mut number = 0;
-                self.kept.retain(|_| {
-                    number += 1;
-                    number % 2 == 1
-                });
-                self.spread += 1;
-            }
-            if self.passed.trailing_zeros() >= self.spread || self.passed == 0 {
-                self.kept.push(record.clone());
-            }
-        }
-        self.passed += 1;
-    }
-
-    /// Reads them back; returns how many.
-    fn verify(&self, there: &mut dyn Collection) -> Result<u64> {
-        let ids: Vec<_> = self.kept.iter().map(|record| record.id.clone()).collect();
-        let found = there.get(&ids).map_err(failed)?;
-        let found: HashMap<_, _> =
-            found.iter().map(|record| (record.id.as_str(), record)).collect();
-        for sent in &self.kept {
-            let wrong = match found.get(sent.id.as_str()) {
-                None => "is not on the server",
-                Some(found) if !same_vector(&found.vector, &sent.vector) => {
-                    "has another vector on the server"
-                }
-                Some(found) if found.document != sent.document => "has another text on the server",
-                Some(_) => continue,
-            };
-            let message = format!("row `{}` {wrong}", sent.id);
-            return Err(Error::new(ErrorKind::Invalid, message)
-                .hint("if it changed meanwhile, run the command again"));
-        }
-        Ok(self.kept.len() as u64)
-    }
-}
-
-/// Whether vectors are the same but for rounding: under cosine, Chroma gives back some whose last bits
-/// differ.
-fn same_vector(a: &[f32], b: &[f32]) -> bool {
-    let squares = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>();
-    let difference = squares(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
-    let length = squares(&mut a.iter().map(|a| f64::from(*a)));
-    a.len() == b.len() && difference.sqrt() <= SAME * length.sqrt()
 }
 
 fn failed(error: simdex_remote::Error) -> Error {

@@ -1,13 +1,19 @@
 //! Rows that can't be carried elsewhere: how many, why, and which.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use serde::Serialize;
 use simdex::{Error, ErrorKind, Result};
 
 /// How many ids of each reason are named.
 const NAMED: usize = 10;
+
+/// How many reasons are told apart.
+const REASONS: usize = 20;
+
+/// All that come later.
+const OTHERS: &str = "another reason";
 
 /// What becomes of rows that can't be carried elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,16 +28,34 @@ pub enum Bad {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Tally {
-    reasons: BTreeMap<String, Reason>,
+    reasons: BTreeMap<String, Named>,
 }
 
-/// The rows left out for one reason.
+/// How many rows, and the first of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Reason {
+pub struct Named {
     /// How many.
     pub rows: u64,
     /// The ids of the first ten.
     pub ids: Vec<String>,
+}
+
+impl Named {
+    /// Takes a row in.
+    pub fn add(&mut self, id: impl Display) {
+        self.rows += 1;
+        if self.ids.len() < NAMED {
+            self.ids.push(id.to_string());
+        }
+    }
+}
+
+/// The ids that are named, and whether there are more.
+impl Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let more = if self.rows > self.ids.len() as u64 { ", …" } else { "" };
+        write!(f, "{}{more}", self.ids.join(", "))
+    }
 }
 
 impl Tally {
@@ -45,11 +69,12 @@ impl Tally {
             return Err(Error::new(ErrorKind::Invalid, message)
                 .hint("without --strict such rows are left out and counted"));
         }
-        let reason = self.reasons.entry(reason.to_string()).or_default();
-        reason.rows += 1;
-        if reason.ids.len() < NAMED {
-            reason.ids.push(id.to_string());
+        let mut reason = reason.to_string();
+        // What servers say may have numbers in it that differ for every row.
+        if self.reasons.len() >= REASONS && !self.reasons.contains_key(&reason) {
+            reason = OTHERS.to_owned();
         }
+        self.reasons.entry(reason).or_default().add(id);
         Ok(())
     }
 
@@ -59,7 +84,7 @@ impl Tally {
     }
 
     /// Every reason that occurred.
-    pub fn reasons(&self) -> impl Iterator<Item = (&str, &Reason)> {
+    pub fn reasons(&self) -> impl Iterator<Item = (&str, &Named)> {
         self.reasons.iter().map(|(text, reason)| (text.as_str(), reason))
     }
 }

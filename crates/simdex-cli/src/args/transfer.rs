@@ -14,6 +14,7 @@ Examples:
   simdex migrate posts --to fvecs posts.fvecs        The same
   simdex migrate posts --to npy posts.npy --strict --json
   simdex migrate posts --to chroma http://localhost:8000
+  simdex migrate posts --to chroma http://localhost:8000 --delete
   simdex migrate posts --to pgvector postgres://me@db.example.com/vectors --as blog_posts
 
 The database is only read. A file holds the collection as it stands when the command begins, and
@@ -21,9 +22,12 @@ stands under its name once all of it was written and read back: nothing half-mad
 interrupts the command. Rows without a usable id or vector are left out, counted and named.
 `simdex import` reads the files.
 
-A server gets ids, vectors, content and metadata in batches, and a command that was stopped goes on
-where it was; in the end counts and a sample are read back. Passwords come from the URL or, for
-Postgres, PGPASSWORD or the password file; a token of Chroma from SIMDEX_CHROMA_TOKEN.";
+A server gets ids, vectors, content and metadata in batches. The command compares what is there
+and sends what differs, so run it again to go on after a stop, and after changes here. Rows that
+are only there, because they were deleted here, are counted and named; --delete removes them. In
+the end all ids and a sample are read back. Rows that the server refuses are named, and the exit
+status is 1. Passwords come from the URL or, for Postgres, PGPASSWORD or the password file; a
+token of Chroma from SIMDEX_CHROMA_TOKEN.";
 
 #[derive(Debug, Args)]
 pub(crate) struct MigrateArgs {
@@ -38,6 +42,9 @@ pub(crate) struct MigrateArgs {
     /// Replace files that are there already
     #[arg(long)]
     pub(crate) force: bool,
+    /// Remove rows from the server that the collection doesn't have, whoever put them there
+    #[arg(long)]
+    pub(crate) delete: bool,
     /// Name of the collection on a server [default: its own]
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) name: Option<String>,

@@ -7,7 +7,7 @@ use simdex_remote::pgvector::{Passwords, Postgres};
 use simdex_remote::{Address, Patience, SecretString, Server};
 use simdex_transfer::export::{self, Carried, FileRequest};
 use simdex_transfer::files::{FileFormat, Overwrite};
-use simdex_transfer::server::{self, ServerRequest};
+use simdex_transfer::server::{self, CarriedThere, Extra, ServerRequest};
 use simdex_transfer::tally::{Bad, Tally};
 
 use crate::app::App;
@@ -23,6 +23,10 @@ pub(super) fn run(args: &MigrateArgs, app: &App) -> anyhow::Result<()> {
     match target(args)? {
         To::File(..) if args.name.is_some() => {
             Err(UserError::new("--as names a collection on a server, and --to is a file").into())
+        }
+        To::File(..) if args.delete => {
+            let error = UserError::new("--delete removes rows from a server, and --to is a file");
+            Err(error.hint("a file is written anew: --force replaces one").into())
         }
         To::Server(_) if args.force => {
             let error = UserError::new("--force replaces files, and --to is a server");
@@ -102,23 +106,47 @@ fn to_file(args: &MigrateArgs, format: FileFormat, path: &Path, app: &App) -> an
 fn to_server(args: &MigrateArgs, server: &dyn Server, app: &App) -> anyhow::Result<()> {
     let walk = app.engine()?.walk(&args.collection)?;
     let name = args.name.as_deref().unwrap_or(&args.collection);
-    let request = ServerRequest { name, bad: bad(args.strict) };
+    let extra = if args.delete { Extra::Delete } else { Extra::Keep };
+    let request = ServerRequest { name, bad: bad(args.strict), extra };
     let progress = app.progress()?;
     let carried = server::to_server(&walk, server, &request, &progress)?;
     progress.clear();
     note_skipped(&carried.reasons, app);
-    match args.style() {
-        Style::Json => app.printer().json(&carried),
-        Style::Text => app.printer().line(&format!(
-            "{} of {} dimensions from {} are on the server as {}; {} sent now, {} read back, all the same",
-            rows(carried.rows),
-            count(carried.dimensions as u64),
-            carried.collection,
-            carried.name,
-            count(carried.sent),
-            count(carried.verified)
-        )),
+    for (reason, refused) in carried.refusals.reasons() {
+        let count = rows(refused.rows);
+        app.printer().note(&format!("the server refuses {count}: {reason} ({refused})"));
     }
+    if carried.extra.rows > 0 {
+        let (extra, ids) = (rows(carried.extra.rows), &carried.extra);
+        let message = format!("{extra} there, but not in {} ({ids})", carried.collection);
+        app.printer().note(&format!("{message}; --delete removes what is only there"));
+    }
+    match args.style() {
+        Style::Json => app.printer().json(&carried)?,
+        Style::Text => app.printer().line(&sentence_there(&carried))?,
+    }
+    if carried.refused == 0 {
+        return Ok(());
+    }
+    let refused = rows(carried.refused);
+    let message = format!("the server refuses {refused} of {}", carried.collection);
+    Err(UserError::new(message).hint("all others are there; see above for reasons").into())
+}
+
+fn sentence_there(carried: &CarriedThere) -> String {
+    let deleted = match carried.deleted {
+        0 => String::new(),
+        deleted => format!(", {} deleted", count(deleted)),
+    };
+    format!(
+        "{} of {} dimensions from {} are on the server as {}; {} sent now{deleted}, {} read back, all the same",
+        rows(carried.rows),
+        count(carried.dimensions as u64),
+        carried.collection,
+        carried.name,
+        count(carried.sent),
+        count(carried.verified)
+    )
 }
 
 fn sentence(carried: &Carried) -> String {
@@ -140,9 +168,7 @@ pub(super) fn bad(strict: bool) -> Bad {
 /// Says which rows were left out, and why.
 pub(super) fn note_skipped(reasons: &Tally, app: &App) {
     for (reason, skipped) in reasons.reasons() {
-        let more = if skipped.rows > skipped.ids.len() as u64 { ", …" } else { "" };
         let left_out = rows(skipped.rows);
-        let ids = skipped.ids.join(", ");
-        app.printer().note(&format!("left out {left_out}: {reason} ({ids}{more})"));
+        app.printer().note(&format!("left out {left_out}: {reason} ({skipped})"));
     }
 }

@@ -1,6 +1,7 @@
 //! Requests of Chroma's HTTP API, with credentials and patience.
 
 use std::fmt;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,15 +9,20 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use ureq::http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
 use crate::address::Address;
 use crate::error::{Error, Fault, Result};
 use crate::retry::Patience;
+use crate::tls;
 
 /// The most that an answer may be: a page of ids, or a batch of records.
 const LONGEST_ANSWER: u64 = 256 << 20;
+
+/// What a server takes in one request, if it was not told otherwise, bytes. Of more it reads only the
+/// beginning, so that the connection breaks instead of bringing a refusal.
+const LARGEST_REQUEST: usize = 40 << 20;
 
 /// A server, and what every request carries.
 pub(super) struct Http {
@@ -50,7 +56,15 @@ impl Http {
             return Err(invalid("the secret for Chroma would cross the network unencrypted")
                 .hint("use an https:// address"));
         }
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        let trusted = match address.parameter("sslrootcert") {
+            Some(path) => {
+                let certificates = tls::certificates(Path::new(&path))?;
+                let der = certificates.iter().map(|der| Certificate::from_der(der).to_owned());
+                RootCerts::from(der)
+            }
+            None => RootCerts::PlatformVerifier,
+        };
+        let tls = TlsConfig::builder().root_certs(trusted).build();
         let agent: Agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(patience.connect))
@@ -126,7 +140,13 @@ impl Http {
                 Method::Put => self.agent.put(&url),
             };
             let request = self.with(request).header(header::CONTENT_TYPE, "application/json");
-            read(self.check(request.send(&body))?)
+            let done = self.check(request.send(&body)).and_then(&read);
+            done.map_err(|error| match error.fault() {
+                Fault::Unreachable | Fault::Unfit if body.len() > LARGEST_REQUEST => {
+                    too_large(body.len(), &error)
+                }
+                _ => error,
+            })
         })
     }
 
@@ -145,7 +165,11 @@ impl Http {
     fn check(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>> {
         let answer = answer.map_err(|error| {
             let message = format!("the Chroma server at {}: {error}", self.origin);
-            Error::new(fault_of(&error), message)
+            let said = Error::new(fault_of(&error), message);
+            match said.fault() {
+                Fault::Denied => said.hint(tls::HINT),
+                _ => said,
+            }
         })?;
         match answer.status() {
             status if status.is_success() => Ok(answer),
@@ -162,6 +186,9 @@ impl Http {
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT => Fault::Unreachable,
+            StatusCode::BAD_REQUEST
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNPROCESSABLE_ENTITY => Fault::Unfit,
             _ => Fault::Refused,
         };
         let said = answer.body_mut().with_config().limit(4096).read_json::<Complaint>();
@@ -190,6 +217,7 @@ struct Complaint {
 fn fault_of(error: &ureq::Error) -> Fault {
     use ureq::Error as E;
     match error {
+        E::Io(error) if tls::is_judgement(error) => Fault::Denied,
         E::Io(_) | E::Timeout(_) | E::HostNotFound | E::ConnectionFailed => Fault::Unreachable,
         // An answer that was cut in its head.
         E::Protocol(_) => Fault::Unreachable,
@@ -209,6 +237,13 @@ fn read<T: DeserializeOwned>(mut answer: Response<Body>) -> Result<T> {
 fn drain(mut answer: Response<Body>) -> Result<()> {
     let read = answer.body_mut().with_config().limit(LONGEST_ANSWER).read_to_vec();
     read.map(|_| ()).map_err(cut)
+}
+
+fn too_large(bytes: usize, error: &Error) -> Error {
+    let (sent, most) = (bytes >> 20, LARGEST_REQUEST >> 20);
+    let message =
+        format!("{sent} MB in one request, where Chroma takes {most} by default: {error}");
+    Error::new(Fault::Unfit, message)
 }
 
 fn cut(error: ureq::Error) -> Error {

@@ -7,14 +7,16 @@
 mod http;
 mod wire;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use secrecy::SecretString;
 use serde_json::json;
 
 use crate::address::Address;
-use crate::collection::{Collection, Labels, Server, check_batch, check_query};
+use crate::collection::{
+    Collection, Cursor, Labels, Page, Position, Server, check_batch, check_query,
+};
 use crate::error::{Error, Fault, Result};
 use crate::record::{Hit, Only, Query, Record, Spec};
 use crate::retry::Patience;
@@ -37,6 +39,9 @@ impl Chroma {
     /// The server at `address`, such as `http://localhost:8000`. The tenant and the database are
     /// parameters of the URL (`?tenant=…&database=…`), Chroma's defaults where they are absent.
     /// Nothing is sent yet.
+    ///
+    /// The certificate of an `https` server is checked against those that this machine trusts, or
+    /// those in the file of the URL's parameter `sslrootcert`.
     ///
     /// `token` goes into the headers `x-chroma-token` and `Authorization: Bearer`; a user name and
     /// password in the address are used for basic authentication.
@@ -120,11 +125,16 @@ impl ChromaCollection {
         format!("collections/{}/{what}", http::escaped(&self.described.id))
     }
 
-    /// Those of some ids that there are.
-    fn present(&self, ids: &[&str]) -> Result<Vec<String>> {
-        let body = json!({ "ids": ids, "include": [] });
+    /// The ids of records of which the server would keep something that the new ones lack.
+    fn lasting(&self, records: &[Record]) -> Result<Vec<String>> {
+        let ids: Vec<_> = records.iter().map(|record| record.id.as_str()).collect();
+        let body = json!({ "ids": ids, "include": ["documents", "metadatas"] });
         let listed: Listed = self.http.post(&self.path("get"), &body)?;
-        Ok(listed.ids)
+        let new: HashMap<_, _> =
+            records.iter().map(|record| (record.id.as_str(), record)).collect();
+        let lasts =
+            |old: &Record| new.get(old.id.as_str()).is_some_and(|new| wire::would_last(old, new));
+        Ok(listed.records()?.into_iter().filter(lasts).map(|old| old.id).collect())
     }
 }
 
@@ -140,16 +150,20 @@ impl Collection for ChromaCollection {
             .dimension
             .unwrap_or_else(|| records.first().map_or(0, |record| record.vector.len()));
         check_batch(records, dimensions, self.limits.max_batch_size)?;
+        records.iter().try_for_each(wire::check_facts)?;
         if records.is_empty() {
             return Ok(());
         }
-        let ids: Vec<_> = records.iter().map(|record| record.id.as_str()).collect();
-        let old = self.present(&ids)?;
-        if !old.is_empty() {
-            self.delete(&old)?;
-        }
+        let old = self.lasting(records)?;
         let payload = Payload::new(records, self.limits.supports_base64_encoding);
-        self.http.post_ignoring(&self.path("upsert"), &payload)
+        let upsert = self.path("upsert");
+        self.http.post_ignoring(&upsert, &payload)?;
+        if old.is_empty() {
+            return Ok(());
+        }
+        // Only now, when the server has shown that it takes the records.
+        self.delete(&old)?;
+        self.http.post_ignoring(&upsert, &payload)
     }
 
     fn delete(&mut self, ids: &[String]) -> Result<()> {
@@ -174,18 +188,20 @@ impl Collection for ChromaCollection {
         listed.records()
     }
 
-    fn ids(&mut self) -> Result<HashSet<String>> {
-        let mut all = HashSet::new();
-        for offset in (0..).step_by(PAGE) {
-            let body = json!({ "include": [], "limit": PAGE, "offset": offset });
-            let listed: Listed = self.http.post(&self.path("get"), &body)?;
-            let full = listed.ids.len() == PAGE;
-            all.extend(listed.ids);
-            if !full {
-                break;
-            }
-        }
-        Ok(all)
+    fn page(&mut self, from: &Cursor) -> Result<Page> {
+        let offset = match from.0 {
+            Position::Skipping(ids) => ids,
+            Position::First | Position::After(_) => 0,
+        };
+        let body = json!({ "include": [], "limit": PAGE, "offset": offset });
+        let listed: Listed = self.http.post(&self.path("get"), &body)?;
+        let next = Cursor(Position::Skipping(offset + listed.ids.len()));
+        let next = (listed.ids.len() == PAGE).then_some(next);
+        Ok(Page { ids: listed.ids, next })
+    }
+
+    fn is_same(&self, read: &Record, given: &Record) -> bool {
+        read.is_nearly(&wire::as_kept(given))
     }
 
     fn query(&mut self, query: &Query<'_>) -> Result<Vec<Vec<Hit>>> {

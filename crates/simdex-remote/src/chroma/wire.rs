@@ -133,6 +133,31 @@ fn flat(metadata: &Metadata) -> Option<Metadata> {
     Some(flat).filter(|flat| !flat.is_empty())
 }
 
+/// Refuses metadata that Chroma refuses without saying whose it is, or drops without a word.
+pub(super) fn check_facts(record: &Record) -> Result<()> {
+    let taken = |name: &&String| name.is_empty() || name.starts_with(['#', '$']);
+    let names = || record.metadata.iter().flatten().map(|(name, _)| name);
+    let reason = match names().find(|name| taken(name) || name.starts_with("chroma:")) {
+        None => return Ok(()),
+        Some(name) => format!("Chroma takes no metadata named {name:?}"),
+    };
+    Err(Error::new(Fault::Unfit, reason).about(&record.id))
+}
+
+/// A record as Chroma keeps it.
+pub(super) fn as_kept(record: &Record) -> Record {
+    let metadata = record.metadata.as_ref().and_then(flat);
+    Record { metadata, ..record.clone() }
+}
+
+/// Whether an upsert would leave something of the old record that the new one lacks.
+pub(super) fn would_last(old: &Record, new: &Record) -> bool {
+    let kept = new.metadata.as_ref().and_then(flat).unwrap_or_default();
+    let facts = old.metadata.iter().flatten();
+    (old.document.is_some() && new.document.is_none())
+        || facts.into_iter().any(|(name, _)| !kept.contains_key(name))
+}
+
 /// The request for a search.
 pub(super) fn query(query: &Query<'_>) -> Value {
     let mut body = json!({
@@ -175,7 +200,7 @@ impl Listed {
     /// `Refused` when the lists are of several lengths.
     pub(super) fn records(self) -> Result<Vec<Record>> {
         let count = self.ids.len();
-        let embeddings = self.embeddings.unwrap_or_default();
+        let embeddings = self.embeddings.unwrap_or_else(|| vec![Vec::new(); count]);
         let documents = self.documents.unwrap_or_else(|| vec![None; count]);
         let metadatas = self.metadatas.unwrap_or_else(|| vec![None; count]);
         if [embeddings.len(), documents.len(), metadatas.len()] != [count; 3] {
@@ -237,6 +262,22 @@ mod tests {
             json!({"n": 1, "t": "x", "b": true, "list": "[1,\"a\"]", "map": "{\"k\":2}"});
         assert_eq!(Value::Object(flat), expected);
         assert_eq!(super::flat(json!({"only": null}).as_object().unwrap()), None);
+    }
+
+    #[test]
+    fn names_that_chroma_keeps_for_itself_are_refused() {
+        let record = |name: &str| {
+            let facts = json!({ name: 1, "other": 2 });
+            Record::new("a", Vec::new()).with_metadata(facts.as_object().unwrap().clone())
+        };
+        for name in ["", "$a", "#a", "chroma:document"] {
+            let error = check_facts(&record(name)).unwrap_err();
+            assert_eq!(error.fault(), Fault::Unfit);
+            assert!(error.to_string().starts_with("id \"a\": "), "{error}");
+        }
+        for name in ["a$", "chroma_a", "ä"] {
+            assert!(check_facts(&record(name)).is_ok(), "{name}");
+        }
     }
 
     #[test]

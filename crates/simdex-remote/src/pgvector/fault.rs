@@ -24,7 +24,7 @@ impl From<postgres::Error> for Error {
                 Some("install pgvector on the server: https://github.com/pgvector/pgvector")
             }
             _ if fault == Fault::Denied && message.contains("certificate") => {
-                Some("name the certificate to trust: ?sslrootcert=FILE in the URL")
+                Some(crate::tls::HINT)
             }
             _ => None,
         };
@@ -60,6 +60,9 @@ fn fault_of(error: &postgres::Error) -> Fault {
             Fault::Unreachable
         }
         (Some("28"), _) | (_, "42501") => Fault::Denied,
+        // Values out of range, a constraint or a trigger that the table was given, an id too long
+        // for an index.
+        (Some("22" | "23"), _) | (_, "P0001" | "54000") => Fault::Unfit,
         (_, "42P01" | "3F000") => Fault::NotFound,
         _ => Fault::Refused,
     }

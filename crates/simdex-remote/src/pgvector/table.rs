@@ -1,14 +1,12 @@
 //! A collection in Postgres: a table.
 
-use std::collections::HashSet;
-
 use pgvector::Vector;
 use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, Transaction};
 use serde_json::Value;
 
-use crate::collection::{Collection, Labels, check_batch, check_query};
+use crate::collection::{Collection, Cursor, Labels, Page, Position, check_batch, check_query};
 use crate::error::{Error, Fault, Result};
 use crate::pgvector::Settings;
 use crate::pgvector::names::{Name, literal};
@@ -206,20 +204,24 @@ impl Collection for Table {
         })
     }
 
-    fn ids(&mut self) -> Result<HashSet<String>> {
+    fn page(&mut self, from: &Cursor) -> Result<Page> {
         let table = self.name.sql();
-        let statement = format!("SELECT id FROM {table} WHERE id > $1 ORDER BY id LIMIT {PAGE}");
-        let mut all = HashSet::new();
-        let mut last = String::new();
-        // An id may be empty, and nothing is below it.
-        let empty = format!("SELECT id FROM {table} WHERE id = $1");
-        all.extend(self.page(&empty, "")?);
-        loop {
-            let page = self.page(&statement, &last)?;
-            let Some(highest) = page.last().cloned() else { return Ok(all) };
-            last = highest;
-            all.extend(page);
-        }
+        let condition = match &from.0 {
+            Position::After(_) => "WHERE id > $1",
+            // Nothing is below an empty id. The parameter has to be there.
+            Position::First | Position::Skipping(_) => "WHERE id >= $1",
+        };
+        let after = match &from.0 {
+            Position::After(id) => id.as_str(),
+            Position::First | Position::Skipping(_) => "",
+        };
+        let statement = format!("SELECT id FROM {table} {condition} ORDER BY id LIMIT {PAGE}");
+        let ids: Vec<String> = self.session.run(|client| {
+            let rows = client.query(&statement, &[&after])?;
+            rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        })?;
+        let next = ids.last().cloned().map(|last| Cursor(Position::After(last)));
+        Ok(Page { ids, next })
     }
 
     fn query(&mut self, query: &Query<'_>) -> Result<Vec<Vec<Hit>>> {
@@ -290,15 +292,6 @@ impl Collection for Table {
     }
 }
 
-impl Table {
-    fn page(&mut self, statement: &str, after: &str) -> Result<Vec<String>> {
-        self.session.run(|client| {
-            let rows = client.query(statement, &[&after])?;
-            rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
-        })
-    }
-}
-
 /// Puts records in, in one transaction: through a temporary table, because COPY alone can't replace.
 fn upsert(client: &mut Client, name: &Name, partitioned: bool, records: &[Record]) -> Result<()> {
     let mut transaction = client.transaction()?;
@@ -350,9 +343,8 @@ fn check_texts(records: &[Record]) -> Result<()> {
     match bad {
         None => Ok(()),
         Some(record) => {
-            let message =
-                format!("id {:?}: its text has a NUL, which Postgres can't hold", record.id);
-            Err(Error::new(Fault::Invalid, message))
+            let message = "its text has a NUL, which Postgres can't hold";
+            Err(Error::new(Fault::Unfit, message).about(&record.id))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A walk over all rows of a collection with all that llm keeps of them, in constant memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use crate::engine::Engine;
@@ -156,6 +156,31 @@ impl Walk {
             visit(row)
         })?;
         Ok(last)
+    }
+
+    /// Those of some ids that a row has now which can be carried elsewhere, with so many dimensions.
+    ///
+    /// # Errors
+    /// `NotFound`; those of SQLite; `Cancelled`.
+    pub fn carriable<'i>(
+        &self,
+        dimensions: usize,
+        ids: &'i [String],
+        observer: &dyn Observer,
+    ) -> Result<HashSet<&'i str>> {
+        let mut standing = Standing::new(&self.source, self.database.read()?)?;
+        standing.outline.dimensions = Some(dimensions);
+        let mut found = HashSet::new();
+        for id in ids {
+            let wanted = Id::text(id.as_str());
+            standing.part(Part::Id(&wanted), observer, &mut |row| {
+                if matches!(row, Walked::Sound(_)) {
+                    found.insert(id.as_str());
+                }
+                Ok(())
+            })?;
+        }
+        Ok(found)
     }
 }
 

@@ -120,6 +120,8 @@ pub(crate) enum Part<'a> {
         /// How many rows.
         most: usize,
     },
+    /// Those with one id.
+    Id(&'a Id),
 }
 
 /// A row's id as stored, and its vector or why it can't be searched.
@@ -186,11 +188,17 @@ impl Relation {
             Part::Page { after, most } => {
                 let most = ValueRef::Integer(i64::try_from(most).unwrap_or(i64::MAX));
                 let (later, parameters) = match after {
+                    // Nothing is greater than NULL, which comes before all else.
+                    Some(Id::Null) => (format!("{id} IS NOT NULL"), self.bind(&[most])),
                     Some(after) => (format!("{id} > ?"), self.bind(&[after.as_sql(), most])),
                     None => (String::new(), self.bind(&[most])),
                 };
                 let sql = format!("{} ORDER BY {id} LIMIT ?", self.select(columns, &later));
                 read.each(&sql, &parameters, observer, &mut visit)
+            }
+            Part::Id(wanted) => {
+                let sql = self.select(columns, &format!("{id} IS ?"));
+                read.each(&sql, &self.bind(&[wanted.as_sql()]), observer, &mut visit)
             }
         }
     }

@@ -1,6 +1,8 @@
 //! What tests need of the system and pip can't bring: looked for, and installed where we may.
 
-use anyhow::Result;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
 
 use crate::step::{Log, Step};
 
@@ -51,6 +53,29 @@ pub(crate) fn provide(python: &str, log: &mut Log) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The folder with the programs of a Postgres that knows TLS: that of the system. The one that pip
+/// brings was built without.
+pub(crate) fn postgres() -> Result<PathBuf> {
+    if let Some(folder) = postgres_with_tls() {
+        return Ok(folder);
+    }
+    install(&["postgresql"])?;
+    postgres_with_tls().context("the system's Postgres was built without TLS")
+}
+
+fn postgres_with_tls() -> Option<PathBuf> {
+    let pg_config = |program: PathBuf| {
+        let told = Step::new(&program).args(["--configure"]).read().ok()?;
+        let tls = told.contains("--with-openssl") || told.contains("--with-ssl");
+        let folder = Step::new(&program).args(["--bindir"]).read().ok().filter(|_| tls)?;
+        Some(PathBuf::from(folder.trim())).filter(|folder| folder.join("initdb").exists())
+    };
+    // Debian keeps servers of several versions apart.
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let of_versions = versions.map(|version| version.path().join("bin").join("pg_config"));
+    std::iter::once(PathBuf::from("pg_config")).chain(of_versions).find_map(pg_config)
 }
 
 fn install(packages: &[&str]) -> Result<()> {

@@ -72,6 +72,7 @@ const PEERS: &[Peer] = &[
     ("comparison with llm", "SIMDEX_TEST_LLM", python::llm),
     ("tests with Chroma", "SIMDEX_TEST_CHROMA", python::chroma),
     ("tests with Postgres", "SIMDEX_TEST_POSTGRES", python::postgres),
+    ("tests with Postgres over TLS", "SIMDEX_TEST_POSTGRES_TLS", |_| system::postgres()),
 ];
 
 fn tests(log: &mut Log) -> Result<()> {

@@ -1,9 +1,10 @@
-//! Real servers for tests, each with a folder of its own, stopped when dropped; and a network that
+//! Real servers for tests and benchmarks, each with a folder of its own, stopped when dropped; and a network that
 //! breaks.
 //!
 //! `SIMDEX_TEST_CHROMA` names the program `chroma`, `SIMDEX_TEST_POSTGRES` the folder with
-//! Postgres's programs, pgvector among its extensions. CI must set them; elsewhere the tests that
-//! need them may be left out, which they say.
+//! Postgres's programs, pgvector among its extensions, `SIMDEX_TEST_POSTGRES_TLS` the same of a
+//! Postgres that was built with TLS. CI must set them; elsewhere the tests that need them may be left
+//! out, which they say.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -44,11 +45,15 @@ pub struct ChromaServer {
 impl ChromaServer {
     /// A new one; `None` where Chroma is not installed.
     pub fn start() -> Option<Self> {
-        let program = variable("SIMDEX_TEST_CHROMA")?;
+        variable("SIMDEX_TEST_CHROMA").map(Self::of)
+    }
+
+    /// A new one, which this program is.
+    pub fn of(program: PathBuf) -> Self {
         let folder = TempDir::new().unwrap();
         let mut server = Self { program, folder, port: free_port(), process: None };
         server.run();
-        Some(server)
+        server
     }
 
     fn run(&mut self) {
@@ -102,7 +107,17 @@ pub struct PostgresServer {
 impl PostgresServer {
     /// A new one; `None` where Postgres is not installed.
     pub fn start() -> Option<Self> {
-        let programs = variable("SIMDEX_TEST_POSTGRES")?;
+        variable("SIMDEX_TEST_POSTGRES").map(Self::of)
+    }
+
+    /// A new one of a Postgres that was built with TLS, perhaps without pgvector; `None` where there
+    /// is none.
+    pub fn start_with_tls() -> Option<Self> {
+        variable("SIMDEX_TEST_POSTGRES_TLS").map(Self::of)
+    }
+
+    /// A new one, by the programs in this folder.
+    pub fn of(programs: PathBuf) -> Self {
         let folder = TempDir::new().unwrap();
         let server = Self { programs, folder, port: free_port() };
         let password = server.folder.path().join("password");
@@ -112,7 +127,7 @@ impl PostgresServer {
         let mut initdb = server.program("initdb");
         succeed(initdb.args(options).arg(&password).arg("-D").arg(server.data()));
         server.restart();
-        Some(server)
+        server
     }
 
     fn data(&self) -> PathBuf {
@@ -172,6 +187,29 @@ impl PostgresServer {
             stop.args(["stop", "-w", "-m", mode, "-D"]).arg(self.data());
             let _ = stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
         }
+    }
+
+    /// Makes it take encrypted connections alone, with this certificate and its key.
+    pub fn encrypt(&self, certificate: &str, key: &str) {
+        let write = |name: &str, text: &str, mode: u32| {
+            let path = self.data().join(name);
+            std::fs::write(&path, text).unwrap();
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::{PermissionsExt, chown};
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+                if let Some(user) = other_user() {
+                    chown(&path, Some(user), Some(user)).unwrap();
+                }
+            }
+        };
+        write("server.crt", certificate, 0o644);
+        write("server.key", key, 0o600);
+        write("pg_hba.conf", "hostssl all all all scram-sha-256\n", 0o600);
+        let settings = self.data().join("postgresql.conf");
+        let mut settings = std::fs::OpenOptions::new().append(true).open(settings).unwrap();
+        settings.write_all(b"ssl = on\n").unwrap();
+        self.restart();
     }
 
     /// What it has written of what happened.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::step::Step;
-use crate::{peers, python, workspace};
+use crate::{kinds, peers, python, workspace};
 
 /// What to measure on.
 #[derive(clap::Args)]
@@ -40,6 +40,8 @@ pub(crate) struct Arguments {
 enum Other {
     /// Measures simdex beside other libraries, on the same vectors and threads
     Peers(peers::Arguments),
+    /// Measures every kind of index through `simdex compare`: built in, plugins, servers
+    Kinds(kinds::Arguments),
 }
 
 /// The rows searched.
@@ -51,8 +53,10 @@ struct Subject {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    if let Some(Other::Peers(arguments)) = &arguments.other {
-        return peers::run(arguments);
+    match &arguments.other {
+        Some(Other::Peers(arguments)) => return peers::run(arguments),
+        Some(Other::Kinds(arguments)) => return kinds::run(arguments),
+        None => {}
     }
     Step::cargo("build --release --locked --bin simdex").run()?;
     Step::cargo("build --release --locked --package simdex --examples").run()?;
@@ -149,7 +153,7 @@ fn best_of(runs: usize, program: &Path, arguments: &[String]) -> Result<f64> {
 }
 
 /// The processor, as the system names it, and the number of its cores.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -5,9 +5,12 @@ mod bench;
 mod docs;
 mod fixture;
 mod fuzz;
+mod kinds;
 mod peers;
 mod python;
 mod sanitize;
+#[path = "../../crates/simdex-remote/tests/servers/mod.rs"]
+mod servers;
 mod step;
 mod system;
 mod test;
@@ -52,6 +55,7 @@ Examples:
   cargo xtask bench                       the engine's own figures, and llm's
   cargo xtask bench peers --quick         simdex beside other libraries, on 5,000 rows
   cargo xtask sanitize                    after a change of unsafe code
+  cargo xtask bench kinds --rows 2000     every kind of index, plugins and servers too
   cargo xtask wheel                       target/wheels/simdex-*.whl
   cargo xtask docs                        after a change of an option or a help text";
 

@@ -94,6 +94,11 @@ impl Environment {
         Step::new(self.program("python")).args(arguments)
     }
 
+    /// The folder with the programs of its packages.
+    pub(crate) fn programs(&self) -> &Path {
+        &self.programs
+    }
+
     /// A program of its packages.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.programs.join(name)
@@ -139,6 +144,11 @@ pub(crate) fn build() -> Result<()> {
 /// The llm command that answers are compared with: without our plugin.
 pub(crate) fn llm(python: &str) -> Result<PathBuf> {
     Ok(Environment::with(python, "llm", &[LLM])?.program("llm"))
+}
+
+/// An environment with what the index plugins are over, the package itself not installed.
+pub(crate) fn plugins(python: &str) -> Result<Environment> {
+    Environment::with(python, "plugins", PLUGIN_PACKAGES)
 }
 
 /// The program `chroma`.

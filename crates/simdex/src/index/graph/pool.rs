@@ -129,7 +129,8 @@ impl Pool {
         {
             let near = distance(entry);
             let limit = near + self.stop.margin * (near.max(0.0) + self.stop.floor);
-            self.bound = self.bound.min(self::entry(limit, 0));
+            // Behind every entry at this distance, so that with no margin the one at `rank` stays.
+            self.bound = self.bound.min(self::entry(limit, NODE_LIMIT as u32 - 1) | EXPANDED);
             while self.entries.last().is_some_and(|&last| last > self.bound) {
                 self.entries.pop();
             }
@@ -183,6 +184,16 @@ mod tests {
         insert(&mut pool, -2.0, 7);
         assert_eq!(pool.expand(), Some(7));
         assert_eq!(pool.peek(), None);
+    }
+
+    #[test]
+    fn keeps_as_many_as_the_rank_without_a_margin() {
+        let mut pool = Pool::default();
+        pool.reset(Stop { width: 9, rank: 3, margin: 0.0, floor: 1.0 });
+        for (distance, node) in [(1.0, 1), (9.0, 9), (4.0, 4), (4.0, 5), (5.0, 6), (2.0, 2)] {
+            insert(&mut pool, distance, node);
+        }
+        assert_eq!(pool.nodes().collect::<Vec<_>>(), [(1.0, 1), (2.0, 2), (4.0, 4), (4.0, 5)]);
     }
 
     #[test]

@@ -15,6 +15,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from hosting import Host  # noqa: E402
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # Datasette has sqlite3 print the errors of functions, which these tests cause on purpose.
+    ignored = "ignore::pytest.PytestUnraisableExceptionWarning"
+    config.addinivalue_line("filterwarnings", ignored)
+
+
 @pytest.fixture
 def host() -> Iterator[Callable[..., Host]]:
     hosts: list[Host] = []

@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     Step::cargo("build --release --locked --bin simdex").run()?;
     Step::cargo("build --release --locked --package simdex --examples").run()?;
-    let folder = tempfile::tempdir_in(workspace::root().join("target"))?;
+    let folder = tempfile::tempdir_in(workspace::built())?;
     let subject = Subject::make(arguments, folder.path())?;
     println!("\nmachine: {}", machine());
     println!("\nin the library, on the database:");
@@ -99,7 +99,7 @@ impl Subject {
 }
 
 fn example(name: &str, arguments: &[&str]) -> Result<String> {
-    let program = workspace::root().join("target/release/examples").join(name);
+    let program = workspace::built().join("release/examples").join(name);
     let output = Command::new(&program)
         .args(arguments)
         .stderr(Stdio::inherit())
@@ -112,7 +112,7 @@ fn example(name: &str, arguments: &[&str]) -> Result<String> {
 }
 
 fn processes(subject: &Subject, arguments: &Arguments) -> Result<()> {
-    let simdex = workspace::root().join("target/release/simdex");
+    let simdex = workspace::built().join("release/simdex");
     let search = ["similar", &subject.collection, &subject.id, "--database", subject.path()]
         .map(String::from);
     let without = best_of(5, &simdex, &search)?;

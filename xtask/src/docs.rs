@@ -67,8 +67,7 @@ fn subcommands(help: &str) -> impl Iterator<Item = String> {
 
 /// The help of a command, as it is where no terminal sets the width.
 fn help(command: &[String]) -> Result<String> {
-    let folder = std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());
-    let program = workspace::root().join(folder).join("debug").join("simdex");
+    let program = workspace::built().join("debug").join("simdex");
     let help = Step::new(program).args(command).args(["--help"]);
     Ok(help.env("COLUMNS", "100").read()?.replace("simdex.exe", "simdex"))
 }

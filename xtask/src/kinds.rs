@@ -92,7 +92,7 @@ struct Listed {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Step::cargo("build --release --locked --bin simdex").run()?;
     Step::cargo("build --release --locked --package simdex --examples").run()?;
-    let folder = tempfile::tempdir_in(workspace::root().join("target"))?;
+    let folder = tempfile::tempdir_in(workspace::built())?;
     let (database, collection) = subject(arguments, folder.path())?;
     let around = Around::new(arguments)?;
     let mut left_out = Vec::new();
@@ -145,7 +145,7 @@ fn subject(arguments: &Arguments, folder: &Path) -> Result<(PathBuf, String)> {
         std::fs::copy(given, &database).with_context(|| format!("{}", given.display()))?;
         return Ok((database, collection.clone()));
     }
-    let make = workspace::root().join("target/release/examples/make_database");
+    let make = workspace::built().join("release/examples/make_database");
     let rows = arguments.rows.to_string();
     Step::new(make).args([&database]).args([rows.as_str(), "384"]).run()?;
     Ok((database, "made-up".into()))
@@ -204,7 +204,7 @@ impl Around {
 
     /// simdex among all that it may need.
     fn simdex<const N: usize>(&self, arguments: [&str; N]) -> Step {
-        let simdex = workspace::root().join("target/release/simdex");
+        let simdex = workspace::built().join("release/simdex");
         let mut step = Step::new(simdex).args(arguments);
         if let Some(folder) = &self.plugins {
             step = step.env("SIMDEX_PLUGIN_PATH", folder);

@@ -47,6 +47,12 @@ impl Avx2 {
         unsafe { matrix_product(self, a, b, inner, out) }
     }
 
+    /// See [`super::Kernels::squared_l2_columns`].
+    pub fn squared_l2_columns(self, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+        // SAFETY: `self` proves that the features exist.
+        unsafe { squared_l2_columns(self, a, b, inner, out) }
+    }
+
     /// See [`super::Kernels::squared_l2_of_faiss`].
     pub fn squared_l2_of_faiss(self, a: &[f32], b: &[f32]) -> f32 {
         // SAFETY: `self` proves that the features exist.
@@ -81,7 +87,12 @@ fn squared_l2_rows(isa: Avx2, query: &[f32], rows: &[f32], out: &mut [f32]) {
 
 #[target_feature(enable = "avx2,fma")]
 fn matrix_product(isa: Avx2, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
-    lanes::product(isa, a, b, inner, out);
+    lanes::columns(isa, Product, a, b, inner, out);
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn squared_l2_columns(isa: Avx2, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+    lanes::columns(isa, SquaredDifference, a, b, inner, out);
 }
 
 impl Lanes for Avx2 {

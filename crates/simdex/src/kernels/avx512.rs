@@ -62,6 +62,12 @@ impl Avx512 {
         unsafe { matrix_product(self, a, b, inner, out) }
     }
 
+    /// See [`super::Kernels::squared_l2_columns`].
+    pub fn squared_l2_columns(self, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+        // SAFETY: `self` proves that the features exist.
+        unsafe { squared_l2_columns(self, a, b, inner, out) }
+    }
+
     /// See [`super::Kernels::squared_l2_of_faiss`].
     pub fn squared_l2_of_faiss(self, a: &[f32], b: &[f32]) -> f32 {
         // SAFETY: `self` proves that the features exist.
@@ -96,7 +102,12 @@ fn squared_l2_rows(isa: Avx512, query: &[f32], rows: &[f32], out: &mut [f32]) {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn matrix_product(isa: Avx512, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
-    lanes::product(isa, a, b, inner, out);
+    lanes::columns(isa, Product, a, b, inner, out);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn squared_l2_columns(isa: Avx512, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+    lanes::columns(isa, SquaredDifference, a, b, inner, out);
 }
 
 impl Lanes for Avx512 {

@@ -43,6 +43,9 @@ pub(super) trait Lanes: Copy {
 pub(super) trait Term: Copy {
     /// `sum` plus the term of each lane.
     fn accumulate<L: Lanes>(self, isa: L, a: L::Vector, b: L::Vector, sum: L::Vector) -> L::Vector;
+
+    /// The term of one dimension.
+    fn one(self, a: f32, b: f32) -> f32;
 }
 
 /// a · b
@@ -53,6 +56,11 @@ impl Term for Product {
     #[inline(always)]
     fn accumulate<L: Lanes>(self, isa: L, a: L::Vector, b: L::Vector, sum: L::Vector) -> L::Vector {
         isa.multiply_add(a, b, sum)
+    }
+
+    #[inline(always)]
+    fn one(self, a: f32, b: f32) -> f32 {
+        a * b
     }
 }
 
@@ -65,6 +73,11 @@ impl Term for SquaredDifference {
     fn accumulate<L: Lanes>(self, isa: L, a: L::Vector, b: L::Vector, sum: L::Vector) -> L::Vector {
         let difference = isa.sub(a, b);
         isa.multiply_add(difference, difference, sum)
+    }
+
+    #[inline(always)]
+    fn one(self, a: f32, b: f32) -> f32 {
+        (a - b) * (a - b)
     }
 }
 
@@ -117,32 +130,44 @@ pub(super) fn rows<L: Lanes, T: Term>(
     }
 }
 
-/// The matrix product `out` (n × m) = `a` (n × inner) · `b` (inner × m), all row-major.
+/// Sums a term of each row of `a` (n × inner) and each column of `b` (inner × m) into `out`
+/// (n × m), all row-major: with [`Product`], the matrix product.
 ///
 /// Sums lie in the lanes of neighbouring columns, so that none has to be added up across lanes.
 #[inline(always)]
-pub(super) fn product<L: Lanes>(isa: L, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+pub(super) fn columns<L: Lanes, T: Term>(
+    isa: L,
+    term: T,
+    a: &[f32],
+    b: &[f32],
+    inner: usize,
+    out: &mut [f32],
+) {
     let columns = b.len() / inner.max(1);
     if inner == 0 || columns == 0 {
         out.fill(0.0);
         return;
     }
+    // What is left of each, when four rows are taken at a time, has to be the same rows.
+    let n = (a.len() / inner).min(out.len() / columns);
+    let (a, out) = (&a[..n * inner], &mut out[..n * columns]);
     let (mut rows, mut places) = (a.chunks_exact(4 * inner), out.chunks_exact_mut(4 * columns));
     for (rows, places) in rows.by_ref().zip(places.by_ref()) {
         let rows = std::array::from_fn(|i| &rows[i * inner..][..inner]);
-        strip::<L, 2, 4>(isa, rows, b, columns, places);
+        strip::<L, T, 2, 4>(isa, term, rows, b, columns, places);
     }
     let rest = places.into_remainder().chunks_exact_mut(columns);
     for (row, places) in rows.remainder().chunks_exact(inner).zip(rest) {
-        strip::<L, 8, 1>(isa, [row], b, columns, places);
+        strip::<L, T, 8, 1>(isa, term, [row], b, columns, places);
     }
 }
 
-/// `P` rows of a product, `J` registers of columns at a time: as many sums as hide the latency of
+/// `P` rows of `a`, `J` registers of columns at a time: as many sums as hide the latency of
 /// additions and still fit the registers.
 #[inline(always)]
-fn strip<L: Lanes, const J: usize, const P: usize>(
+fn strip<L: Lanes, T: Term, const J: usize, const P: usize>(
     isa: L,
+    term: T,
     rows: [&[f32]; P],
     b: &[f32],
     columns: usize,
@@ -150,24 +175,25 @@ fn strip<L: Lanes, const J: usize, const P: usize>(
 ) {
     let mut at = 0;
     while at + J * L::LANES <= columns {
-        tile::<L, J, P>(isa, rows, b, columns, at, out);
+        tile::<L, T, J, P>(isa, term, rows, b, columns, at, out);
         at += J * L::LANES;
     }
     while at + L::LANES <= columns {
-        tile::<L, 1, P>(isa, rows, b, columns, at, out);
+        tile::<L, T, 1, P>(isa, term, rows, b, columns, at, out);
         at += L::LANES;
     }
     for at in at..columns {
         for (p, row) in rows.iter().enumerate() {
             let terms = row.iter().zip(b.chunks_exact(columns));
-            out[p * columns + at] = terms.map(|(value, b)| value * b[at]).sum();
+            out[p * columns + at] = terms.map(|(&value, b)| term.one(value, b[at])).sum();
         }
     }
 }
 
 #[inline(always)]
-fn tile<L: Lanes, const J: usize, const P: usize>(
+fn tile<L: Lanes, T: Term, const J: usize, const P: usize>(
     isa: L,
+    term: T,
     rows: [&[f32]; P],
     b: &[f32],
     columns: usize,
@@ -181,7 +207,7 @@ fn tile<L: Lanes, const J: usize, const P: usize>(
         for (row, sums) in rows.iter().zip(&mut sums) {
             let value = isa.splat(row[i]);
             for (sum, b) in sums.iter_mut().zip(b) {
-                *sum = isa.multiply_add(value, b, *sum);
+                *sum = term.accumulate(isa, value, b, *sum);
             }
         }
     }

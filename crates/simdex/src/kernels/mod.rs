@@ -137,6 +137,12 @@ impl Kernels {
         dispatch!(self, isa => isa.matrix_product(a, b, inner, out));
     }
 
+    /// The squared distances `out` (n × m) of the rows of `a` (n × `inner`) from the columns of `b`
+    /// (`inner` × m), otherwise as [`Kernels::matrix_product`].
+    pub fn squared_l2_columns(self, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+        dispatch!(self, isa => isa.squared_l2_columns(a, b, inner, out));
+    }
+
     /// Sums of the codes of one block of 16 rows against `Q` queries, and for each query the rows
     /// (bits) that may reach its limit. O(Q · dim).
     pub fn code_block<const Q: usize>(

@@ -44,6 +44,12 @@ impl Neon {
         // SAFETY: `self` proves that the features exist.
         unsafe { matrix_product(self, a, b, inner, out) }
     }
+
+    /// See [`super::Kernels::squared_l2_columns`].
+    pub fn squared_l2_columns(self, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+        // SAFETY: `self` proves that the features exist.
+        unsafe { squared_l2_columns(self, a, b, inner, out) }
+    }
 }
 
 #[target_feature(enable = "neon")]
@@ -68,7 +74,12 @@ fn squared_l2_rows(isa: Neon, query: &[f32], rows: &[f32], out: &mut [f32]) {
 
 #[target_feature(enable = "neon")]
 fn matrix_product(isa: Neon, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
-    lanes::product(isa, a, b, inner, out);
+    lanes::columns(isa, Product, a, b, inner, out);
+}
+
+#[target_feature(enable = "neon")]
+fn squared_l2_columns(isa: Neon, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+    lanes::columns(isa, SquaredDifference, a, b, inner, out);
 }
 
 impl Lanes for Neon {

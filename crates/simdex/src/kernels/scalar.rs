@@ -34,7 +34,12 @@ impl Scalar {
 
     /// See [`super::Kernels::matrix_product`].
     pub fn matrix_product(self, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
-        lanes::product(self, a, b, inner, out);
+        lanes::columns(self, Product, a, b, inner, out);
+    }
+
+    /// See [`super::Kernels::squared_l2_columns`].
+    pub fn squared_l2_columns(self, a: &[f32], b: &[f32], inner: usize, out: &mut [f32]) {
+        lanes::columns(self, SquaredDifference, a, b, inner, out);
     }
 }
 

@@ -67,17 +67,20 @@ fn every_length_and_offset() {
 }
 
 #[test]
-fn matrix_products_of_every_shape() {
+fn rows_and_columns_of_every_shape() {
     for (n, inner, m) in [(1, 1, 1), (3, 5, 2), (4, 17, 16), (5, 3, 35), (9, 64, 145), (8, 0, 3)] {
         let (a, b) = (values(n * inner, 1, 1.0), values(inner * m, 2, 1.0));
         for kernels in Kernels::available() {
-            let mut out = vec![f32::NAN; n * m];
-            kernels.matrix_product(&a, &b, inner, &mut out);
-            for (at, &got) in out.iter().enumerate() {
+            // With more places than rows, too.
+            let (mut dots, mut squares) = (vec![f32::NAN; n * m], vec![f32::NAN; (n + 3) * m]);
+            kernels.matrix_product(&a, &b, inner, &mut dots);
+            kernels.squared_l2_columns(&a, &b, inner, &mut squares);
+            for at in 0..n * m {
                 let row = &a[at / m * inner..][..inner];
                 let column: Vec<f32> = b.iter().skip(at % m).step_by(m).copied().collect();
                 let name = format!("{} {n} x {inner} x {m} at {at}", kernels.name());
-                assert_near(&name, got, naive_dot(row, &column));
+                assert_near(&name, dots[at], naive_dot(row, &column));
+                assert_near(&name, squares[at], naive_l2(row, &column));
             }
         }
     }

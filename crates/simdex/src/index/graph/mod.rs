@@ -39,7 +39,7 @@ use tune::{Curve, HELD_OUT, LEAST};
 use unique::Groups;
 
 /// How much longer than the degree lists may grow while building.
-const SLACK: f32 = 1.3;
+const SLACK: f32 = 1.6;
 
 /// The approximate kind.
 #[derive(Debug, Clone, Copy)]

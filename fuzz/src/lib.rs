@@ -6,6 +6,7 @@ pub mod catalog;
 mod files;
 pub mod fvecs;
 pub mod generation;
+pub mod kernels;
 pub mod key;
 mod search;
 pub mod segment;

@@ -112,7 +112,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             Ok(json) => {
                 let report: Report = serde_json::from_str(&json).context("what compare printed")?;
                 left_out.extend(report.notices.iter().map(|said| format!("{contender}: {said}")));
-                lines.extend(report.points.first().map(|point| line(&contender, point)));
+                let measured = report.points.first().map(|point| line(&contender, point));
+                // At once, too: the next may take for ever.
+                measured.iter().for_each(|line| println!("{line}"));
+                lines.extend(measured);
                 about = Some((report.rows, report.dimensions, report.queries));
             }
             Err(error) => left_out.push(format!("{contender}: {error:#}")),

@@ -316,7 +316,15 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T, permissions: &Permission
 /// An exclusive lock on a folder of ours, held until dropped; the system drops it when we die.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a program that another thread is starting holds the file until it
+        // runs. What fails here is mended by closing.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Whether to wait for a lock.
@@ -350,7 +358,7 @@ impl Lock {
                     .with("folder", folder.display())
             })?,
         }
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
@@ -394,6 +402,8 @@ mod tests {
         let take = || Lock::take(folder.path(), Wait::No, &permissions());
         let held = take().unwrap();
         assert_eq!(take().unwrap_err().kind(), ErrorKind::Busy);
+        // As of a program that is being started.
+        let _inherited = held.file.try_clone().unwrap();
         drop(held);
         take().unwrap();
     }

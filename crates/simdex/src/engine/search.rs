@@ -127,8 +127,9 @@ impl Engine {
             }
         };
         match build::build(database, definition, folder, &self.plugins, Wait::No, observer) {
-            Ok(_) => {
+            Ok(report) => {
                 notices.push(build::damage_notice(name, &damage));
+                notices.extend(report.notices);
                 Generation::open(definition, folder, &self.plugins)
             }
             Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),

@@ -61,8 +61,7 @@ fn floats(data: &[u8], dim: usize) {
 /// Sums of float32 are within the rounding of their terms, in whatever order they are added.
 fn near(kernels: Kernels, terms: &[f64], sums: [f32; 3]) {
     let magnitude: f64 = terms.iter().map(|term| term.abs()).sum();
-    // Written so that NaN is left out, too.
-    if !(magnitude < f64::from(f32::MAX) / 8.0) {
+    if magnitude.is_nan() || magnitude >= f64::from(f32::MAX) / 8.0 {
         return;
     }
     let (want, n) = (terms.iter().sum::<f64>(), terms.len() as f64);

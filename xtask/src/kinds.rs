@@ -130,7 +130,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
          simdex, servers as they are\n"
     );
     println!(
-        "| kind | build | on disk | recall@10 | one by one, queries/s | in a batch, queries/s |"
+        "| kind | build | beside the vectors | recall@10 | one by one, queries/s | in a batch, queries/s |"
     );
     println!("|---|---:|---:|---:|---:|---:|");
     println!("{}", lines.join("\n"));

@@ -40,7 +40,48 @@ fn wrong_names() {
         "wrong_kind",
         sandbox.refusal(&["index", "create", "x", "-c", "posts", "--kind", "x"])
     );
-    assert_snapshot!("drop_wrong", sandbox.refusal(&["index", "drop", "nope"]));
+    assert_snapshot!("drop_wrong", sandbox.refusal(&["index", "drop", "--yes", "nope"]));
+}
+
+/// Neither by its name nor by another, nor where a file may be replaced.
+#[test]
+fn the_database_is_never_written_over() {
+    let sandbox = Sandbox::new();
+    let before = std::fs::read(sandbox.path("embeddings.db")).unwrap();
+    std::fs::hard_link(sandbox.path("embeddings.db"), sandbox.path("other")).unwrap();
+    for file in ["embeddings.db", "other"] {
+        let migrate = ["migrate", "posts", "--to", "npy", file, "--force"];
+        assert!(sandbox.refusal(&migrate).contains("is a SQLite database"));
+        let compare = ["compare", "posts", "--try", "flat", "--queries", "1", "--html", file];
+        assert!(sandbox.refusal(&compare).contains("is not a page"));
+        let related = ["related", "posts", "--output", file];
+        assert!(sandbox.refusal(&related).contains("only read"));
+    }
+    assert!(std::fs::read(sandbox.path("embeddings.db")).unwrap() == before);
+}
+
+#[test]
+fn options_that_would_change_nothing_are_refused() {
+    let sandbox = Sandbox::new();
+    let refused = |arguments: &[&str]| sandbox.refusal(arguments);
+    let index = ["index", "create", "x", "-c", "posts"];
+    for option in ["--where", "--id-column", "--embedding-column"] {
+        let refusal = refused(&[&index[..], &[option, "id"]].concat());
+        assert!(refusal.contains(option) && refusal.contains("--collection"), "{refusal}");
+    }
+    refused(&["index", "create", "x", "--table", "embeddings", "--default"]);
+    for option in ["--metric=l2", "--truth=x.npy", "--kind=flat"] {
+        let refusal = refused(&["compare", "posts", option]);
+        assert!(refusal.contains("COLLECTION"), "{refusal}");
+    }
+}
+
+#[test]
+fn indexes_are_deleted_only_when_asked_or_told() {
+    let sandbox = Sandbox::new();
+    sandbox.stdout(&["index", "create", "x", "-c", "posts"]);
+    assert_snapshot!("drop_unasked", sandbox.refusal(&["index", "drop", "x"]));
+    sandbox.stdout(&["index", "show", "x"]);
 }
 
 #[test]

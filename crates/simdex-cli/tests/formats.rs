@@ -101,7 +101,10 @@ fn the_life_of_an_index() {
     sandbox.stdout(&["index", "refresh", "--all"]);
     sandbox.stdout(&["index", "verify", "--all"]);
     assert!(sandbox.stdout(&["index", "show", "a"]).contains("6"));
-    assert_eq!(sandbox.stdout(&["index", "drop", "a", "b"]), "deleted index a\ndeleted index b\n");
+    assert_eq!(
+        sandbox.stdout(&["index", "drop", "--yes", "a", "b"]),
+        "deleted index a\ndeleted index b\n"
+    );
     let (status, stdout, said) = sandbox.run(&["index", "list"]);
     assert_eq!((status, stdout.as_str()), (0, ""), "{said}");
     assert_eq!(std::fs::read(sandbox.path("embeddings.db")).unwrap(), before);

@@ -194,7 +194,7 @@ fn life(scene: &Scene, kind: &str, server: &dyn Server, stop: &dyn Fn(), start: 
     let set = ["--kind", kind, "--set", "name=strict_rows"];
     let (status, _, said) = scene.run(&[&taken[..], &columns, &set].concat());
     assert!(status == 1 && said.contains("is not this index's"), "{said}");
-    scene.done(&["index", "drop", "thief", "-d", "embeddings.db"]);
+    scene.done(&["index", "drop", "--yes", "thief", "-d", "embeddings.db"]);
     same_vectors(&mut *server.open("strict_rows").unwrap().unwrap(), scene);
 
     stop();
@@ -205,11 +205,11 @@ fn life(scene: &Scene, kind: &str, server: &dyn Server, stop: &dyn Fn(), start: 
     let (status, rows, said) = scene.run(&args);
     assert!(status == 1 && rows.is_empty() && said.contains("127.0.0.1"), "{said}");
     scene.done(&["index", "list", "-d", "embeddings.db"]);
-    let (_, said) = scene.done(&["index", "drop", "strict", "-d", "embeddings.db"]);
+    let (_, said) = scene.done(&["index", "drop", "--yes", "strict", "-d", "embeddings.db"]);
     assert!(said.contains("strict_rows") && said.contains("may still be"), "{said}");
     start();
     assert!(scene.recall("far", &[]) > 0.95);
-    scene.done(&["index", "drop", "far", "-d", "embeddings.db"]);
+    scene.done(&["index", "drop", "--yes", "far", "-d", "embeddings.db"]);
     assert!(server.open(&name).unwrap().is_none());
     scene.kept_the_secret();
 }

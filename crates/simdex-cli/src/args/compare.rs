@@ -63,16 +63,16 @@ pub(crate) struct FileArgs {
     #[arg(long, value_name = "FILE", requires = "queries", value_hint = clap::ValueHint::FilePath)]
     pub(crate) vectors: Option<PathBuf>,
     /// Numbers of the nearest rows of each query, nearest first [default: they are computed]
-    #[arg(long, value_name = "FILE", requires = "vectors", value_hint = clap::ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", conflicts_with = "name", value_hint = clap::ValueHint::FilePath)]
     pub(crate) truth: Option<PathBuf>,
     /// Kind of index, or a plugin's name [default: every built-in kind]
-    #[arg(long, requires = "vectors")]
+    #[arg(long, conflicts_with = "name")]
     pub(crate) kind: Option<String>,
     /// Parameter of the kind; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE", requires = "kind", value_parser = key_value)]
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "kind", conflicts_with = "name", value_parser = key_value)]
     pub(crate) parameters: Vec<(String, String)>,
     /// How closeness is measured [default: cosine]
-    #[arg(long, requires = "vectors", value_parser = metric_parser())]
+    #[arg(long, conflicts_with = "name", value_parser = metric_parser())]
     pub(crate) metric: Option<Metric>,
 }
 

@@ -13,7 +13,7 @@ pub(crate) enum EmbedderCommand {
     #[command(after_help = "\
 Examples:
   simdex embedder set text-embedding-3-small https://api.openai.com --api-key-env OPENAI_API_KEY
-  simdex embedder set sentence-transformers/all-MiniLM-L6-v2 http://localhost:11434 --model-name all-minilm
+  simdex embedder set all-MiniLM-L6-v2 http://localhost:11434 --model-name all-minilm
   simdex embedder set nomic-embed-text http://localhost:1234/v1
 
 MODEL is the name that `simdex collections` shows. URL may end in /v1/embeddings or leave that out.

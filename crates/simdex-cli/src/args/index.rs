@@ -72,13 +72,28 @@ pub(crate) struct CreateArgs {
     #[command(flatten)]
     pub(crate) source: CreateSource,
     /// Column of the table that holds ids [default: id, else the primary key, else rowid]
-    #[arg(long, value_name = "COLUMN", requires = "table", help_heading = "Table options")]
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        conflicts_with = "collections",
+        help_heading = "Table options"
+    )]
     pub(crate) id_column: Option<String>,
     /// Column of the table that holds embeddings [default: embedding]
-    #[arg(long, value_name = "COLUMN", requires = "table", help_heading = "Table options")]
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        conflicts_with = "collections",
+        help_heading = "Table options"
+    )]
     pub(crate) embedding_column: Option<String>,
     /// Only the rows of the table that meet this SQL condition
-    #[arg(long = "where", value_name = "SQL", requires = "table", help_heading = "Table options")]
+    #[arg(
+        long = "where",
+        value_name = "SQL",
+        conflicts_with = "collections",
+        help_heading = "Table options"
+    )]
     pub(crate) condition: Option<String>,
     /// Kind of index, or a plugin's name [default: auto, which picks for you]
     #[arg(long)]
@@ -115,7 +130,7 @@ pub(crate) struct CreateSource {
 #[group(multiple = false)]
 pub(crate) struct DefaultChoice {
     /// Make it the default index of its collections [default: of those that have none]
-    #[arg(long = "default")]
+    #[arg(long = "default", conflicts_with = "table")]
     pub(crate) yes: bool,
     /// Don't make it the default of any collection
     #[arg(long = "no-default")]

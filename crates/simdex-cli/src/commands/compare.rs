@@ -1,5 +1,7 @@
 //! `compare`: kinds of index measured against each other.
 
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -16,21 +18,57 @@ use crate::failure::UserError;
 use crate::output::compare::{html, json, text};
 
 pub(super) fn run(args: &CompareArgs, app: &App) -> anyhow::Result<()> {
+    if let Some(path) = &args.html {
+        check_page(path)?;
+    }
     let (comparison, title) = match (&args.files.vectors, &args.name) {
         (Some(vectors), _) => (files(vectors, args, app)?, name(vectors)),
         (None, Some(name)) => (collection(name, args, app)?, name.clone()),
         (None, None) => return Err(UserError::new("name a collection, or --vectors").into()),
     };
     app.printer().notes(&comparison.notices);
+    match args.style() {
+        Style::Json => app.printer().json(&json::report(&comparison))?,
+        Style::Text => app.printer().line(&text::report(&comparison))?,
+    }
     if let Some(path) = &args.html {
         let page = html::page(&title, &comparison);
-        std::fs::write(path, page)
-            .map_err(|error| UserError::new(format!("can't write {}: {error}", path.display())))?;
+        std::fs::write(path, page).map_err(|error| unwritable(path, &error))?;
     }
-    match args.style() {
-        Style::Json => app.printer().json(&json::report(&comparison)),
-        Style::Text => app.printer().line(&text::report(&comparison)),
+    Ok(())
+}
+
+/// Refuses what a page can't be written to before anything is measured, and what is no page.
+fn check_page(path: &Path) -> Result<(), UserError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        let message =
+            format!("can't write {}: there is no folder {}", path.display(), folder.display());
+        return Err(UserError::new(message));
     }
+    if path.is_dir() {
+        let message = format!("can't write {}: it is a folder", path.display());
+        return Err(UserError::new(message));
+    }
+    let mut start = Vec::new();
+    let found =
+        File::open(path).and_then(|file| file.take(HTML.len() as u64).read_to_end(&mut start));
+    match found {
+        Ok(length) if length > 0 && !start.eq_ignore_ascii_case(HTML) => {
+            let message = format!("{} is there already, and is not a page", path.display());
+            Err(UserError::new(message).hint("name another file"))
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(unwritable(path, &error)),
+    }
+}
+
+/// What pages begin with.
+const HTML: &[u8] = b"<!doctype html>";
+
+fn unwritable(path: &Path, error: &std::io::Error) -> UserError {
+    UserError::new(format!("can't write {}: {error}", path.display()))
 }
 
 /// The indexes of a collection, on its rows.

@@ -10,7 +10,7 @@ use crate::output::table::{count, rows};
 
 pub(super) fn run(args: &RelatedArgs, app: &App) -> anyhow::Result<()> {
     let engine = app.engine()?;
-    if args.output.canonicalize().is_ok_and(|output| output == engine.location().database) {
+    if same_file::is_same_file(&args.output, &engine.location().database).unwrap_or(false) {
         let message = "--output is the database that the collection is in, which is only read";
         let hint = "name another: SQL can ATTACH both";
         return Err(UserError::new(message).hint(hint).into());

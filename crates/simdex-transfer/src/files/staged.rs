@@ -1,6 +1,7 @@
 //! Files that stand under their names only when they are whole.
 
 use std::fs::{File, Permissions};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use simdex::{Error, ErrorKind, Result};
@@ -36,7 +37,8 @@ impl Staged {
     /// Makes the temporary files in the folder of `path`, with these permissions less the umask.
     ///
     /// # Errors
-    /// `AlreadyExists` when a file is there that must not be overwritten, `ReadOnly` or `Io`.
+    /// `AlreadyExists` when a file is there that must not be overwritten, `Invalid` when it is a
+    /// database, which never is, `ReadOnly` or `Io`.
     pub fn new(
         path: &Path,
         format: FileFormat,
@@ -55,6 +57,11 @@ impl Staged {
             }
             if overwrite == Overwrite::No && path.try_exists().unwrap_or(true) {
                 return Err(taken(path));
+            }
+            if is_database(path) {
+                let message = format!("{} is a SQLite database", path.display());
+                let error = Error::new(ErrorKind::Invalid, message);
+                return Err(error.hint("name another file: --force doesn't replace databases"));
             }
         }
         let beside = beside.map(|path| Pair::new(&path, permissions)).transpose()?;
@@ -128,6 +135,15 @@ impl Pair {
             Err(error) => Err(failed(&path, error.error)),
         }
     }
+}
+
+/// What a SQLite database begins with.
+const SQLITE: &[u8; 16] = b"SQLite format 3\0";
+
+/// Whether a file, by whatever path, is a SQLite database: perhaps the very one that is read.
+fn is_database(path: &Path) -> bool {
+    let mut first = [0; SQLITE.len()];
+    File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == *SQLITE
 }
 
 fn taken(path: &Path) -> Error {

@@ -5,11 +5,15 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use super::each;
 use crate::app::App;
 use crate::args::index::DropArgs;
+use crate::failure::UserError;
 
 pub(super) fn run(args: &DropArgs, app: &App) -> anyhow::Result<()> {
     let engine = app.engine()?;
-    // Only a person at a terminal is asked: an index can be made again, and scripts can't answer.
-    if !args.yes && io::stdin().is_terminal() && io::stderr().is_terminal() {
+    if !args.yes {
+        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            let error = UserError::new("nothing was deleted: there is no terminal to ask on");
+            return Err(error.hint("without asking: --yes").into());
+        }
         // Names that don't exist are an error before the question, not after it.
         for name in &args.names {
             engine.index(name)?;

@@ -35,7 +35,7 @@ fn everything(index: &IndexInfo) -> Facts {
         push(&mut list, "default of", index.default_for.join(", "));
     }
     match &index.state {
-        IndexState::NotBuilt => push(&mut list, "state", "not built; the next search builds it"),
+        IndexState::NotBuilt => push(&mut list, "state", "not built; searches read the database"),
         IndexState::Damaged { reason } => {
             push(&mut list, "state", format!("damaged, the next search rebuilds it: {reason}"));
         }

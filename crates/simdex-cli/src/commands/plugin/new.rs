@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use simdex::index::KINDS;
 use simdex::index::plugin::{PREFIX, Plugins};
+use simdex::index::remote::REMOTE;
 
 use crate::app::App;
 use crate::args::plugin::{Language, NewArgs};
@@ -32,6 +34,11 @@ pub(super) fn run(args: &NewArgs, app: &App) -> anyhow::Result<()> {
         let message = format!("`{}` can't be the name of a plugin", args.name);
         let hint = "use up to 64 lower-case letters, digits, - and _";
         return Err(UserError::new(message).hint(hint).into());
+    }
+    let own = KINDS.iter().chain(REMOTE).any(|kind| kind.name() == args.name);
+    if own {
+        let message = format!("`{}` is a kind of simdex's own", args.name);
+        return Err(UserError::new(message).hint("choose another name").into());
     }
     let folder = args.directory.clone();
     let folder = folder.unwrap_or_else(|| PathBuf::from(format!("{PREFIX}{}", args.name)));

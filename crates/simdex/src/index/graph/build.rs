@@ -11,6 +11,7 @@ use crate::observe::Observer;
 use super::codes::{Coder, Records};
 use super::pool::Stop;
 use super::prune::{Candidate, Pruning, sort};
+use super::space::Space;
 use super::walk::{Field, NO_NODE, Walk};
 
 /// How a graph is built.
@@ -26,6 +27,7 @@ pub(super) struct Plan {
 /// What is being linked: node `i` is the point `points[order[i]]`.
 pub(super) struct Points<'a> {
     pub(super) kernels: Kernels,
+    pub(super) space: Space,
     pub(super) values: &'a [f32],
     pub(super) dim: usize,
     pub(super) order: &'a [u32],

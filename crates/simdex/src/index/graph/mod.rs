@@ -98,7 +98,7 @@ impl Kind for Graph {
         observer.checkpoint()?;
         let mut records = encode(&coder, values, dim, &order);
         let points =
-            Points { kernels, values, dim, order: &order, coder: &coder, records: &records };
+            Points { kernels, space, values, dim, order: &order, coder: &coder, records: &records };
         let (mut links, mut entries, curve) = link(&points, &plan, observer)?;
         reorder::reorder(&mut links, &mut entries, &mut groups, &mut records, coder.shape());
         let header = Header {

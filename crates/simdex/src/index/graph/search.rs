@@ -122,7 +122,8 @@ impl GraphIndex {
             }
             (None, None) => match curve.margin(self.recall, k) {
                 Some((margin, cost)) => (tune::stop(curve, k, share, margin), cost / share),
-                // Nothing says that codes tell enough.
+                // No walk finds enough; a sweep does where it is known how much codes tell.
+                None if curve.slip.is_some() => (Stop::default(), f64::INFINITY),
                 None => return Way::Scan,
             },
         };
@@ -350,6 +351,9 @@ impl Index for GraphIndex {
         ];
         let measured = header.curve.margin(self.recall, 10).map(|(margin, _)| margin);
         let end = match (self.margin.or(measured), self.width) {
+            (None, None) if header.curve.slip.is_some() => {
+                ("walks".into(), "none: the codes of all rows are compared".into())
+            }
             (None, None) => ("walks".into(), "none: every row is ranked".into()),
             (_, Some(width)) if self.margin.is_none() => ("width".into(), width.to_string()),
             (margin, _) => {

@@ -67,6 +67,14 @@ impl Space {
         scale_into(query, factor, point);
     }
 
+    /// Makes of the point of a row that of a query which asks for rows like it.
+    pub(super) fn turn_into_query(&self, point: &mut [f32]) {
+        if self.metric == Metric::Dot && self.dim < point.len() {
+            let row = point[..self.dim].to_vec();
+            self.query(&row, point);
+        }
+    }
+
     /// The points of all rows, row-major; `None` when they are the rows themselves.
     pub(super) fn points(&self, vectors: &Matrix) -> Option<Vec<f32>> {
         use rayon::prelude::*;

@@ -115,6 +115,21 @@ fn the_target_recall_is_reached_on_rows_it_was_not_tuned_on() {
     }
 }
 
+/// Few lists name the rows that are far from all others, so that walks miss them.
+#[test]
+fn the_target_recall_is_reached_among_rows_of_many_lengths() {
+    let mut values = clustered(9000, 32, 100, 1.0);
+    let mut random = Random::new(3);
+    for row in values.chunks_exact_mut(32) {
+        let length = 0.2 + random.below(400) as f32 / 100.0;
+        row.iter_mut().for_each(|value| *value *= length);
+    }
+    for metric in [Metric::L2, Metric::Dot] {
+        let recall = mean_recall(&values, 32, metric, &[("recall", "0.95")]);
+        assert!(recall >= 0.93, "{metric}: {recall}");
+    }
+}
+
 /// Groups of rows that codes of four bits can't tell apart.
 #[test]
 fn the_target_recall_is_reached_among_nearly_equal_rows() {

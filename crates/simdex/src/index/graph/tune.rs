@@ -306,6 +306,8 @@ impl Queries {
                 values.extend_from_slice(point);
             }
         }
+        let queries = values.chunks_exact_mut(points.dim);
+        queries.for_each(|query| points.space.turn_into_query(query));
         Self { values, dim: points.dim }
     }
 

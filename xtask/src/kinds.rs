@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use num_format::{Locale, ToFormattedString as _};
 use serde::Deserialize;
 
 use crate::bench::machine;
@@ -242,17 +243,9 @@ fn line(contender: &str, point: &Point) -> String {
     )
 }
 
-/// A number with commas.
+/// A whole number with commas.
 fn thousands(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
+    (number.round() as u64).to_formatted_string(&Locale::en)
 }
 
 #[cfg(test)]

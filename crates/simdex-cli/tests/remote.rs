@@ -71,6 +71,18 @@ impl Scene {
         command
     }
 
+    /// A process that is not waited for.
+    fn started(&self, args: &[&str]) -> std::process::Child {
+        std::process::Command::new(assert_cmd::cargo::cargo_bin!("simdex"))
+            .args(args)
+            .current_dir(self.sandbox.path(""))
+            .envs(self.variables.borrow().iter())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
     fn run(&self, args: &[&str]) -> (i32, String, String) {
         let output = self.command(args).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -247,14 +259,7 @@ fn cut_builds(scene: &Scene, kind: &str, server: &dyn Server, cutter: &Cutter) {
     // Others rows, and the process is killed when the first of them have arrived.
     scene.add(0..ROWS, 9);
     let mut collection = server.open("cut_rows").unwrap().unwrap();
-    let mut process = std::process::Command::new(assert_cmd::cargo::cargo_bin!("simdex"))
-        .args(build)
-        .current_dir(scene.sandbox.path(""))
-        .envs(scene.variables.borrow().iter())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut process = scene.started(&build);
     while collection.count().unwrap() == ROWS as u64 && process.try_wait().unwrap().is_none() {}
     process.kill().unwrap();
     process.wait().unwrap();
@@ -279,14 +284,7 @@ fn migrate(kind: &str, direct: &dyn Server, url: &str, bad_metadata: &str) -> St
     )
     .unwrap();
     let args = ["migrate", "posts", "-d", "embeddings.db", "--to", kind, url];
-    let mut process = std::process::Command::new(assert_cmd::cargo::cargo_bin!("simdex"))
-        .args(args)
-        .current_dir(scene.sandbox.path(""))
-        .envs(scene.variables.borrow().iter())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut process = scene.started(&args);
     let has_rows = || {
         let there = direct.open("posts").unwrap();
         there.is_some_and(|mut there| there.count().unwrap() > 0)

@@ -1,6 +1,7 @@
 //! Tables and facts for people.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use num_format::{Locale, ToFormattedString as _};
 
 /// How the text of a column is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,15 +40,7 @@ pub(crate) fn facts(facts: &[(String, String)]) -> String {
 
 /// A count with commas.
 pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
+    number.to_formatted_string(&Locale::en)
 }
 
 /// `1 row`, `2 rows`.

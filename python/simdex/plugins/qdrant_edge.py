@@ -71,11 +71,14 @@ class QdrantEdge(Plugin):
     ) -> Iterable[Iterable[int]]:
         import qdrant_edge as qdrant
 
-        only = None
+        only, acorn = None, None
         if allowed is not None:
             rows: set[Any] = set(np.flatnonzero(allowed).tolist())
             only = qdrant.Filter(must=[qdrant.HasIdCondition(rows)])
-        parameters = qdrant.SearchParams(hnsw_ef=max(self.ef, k))
+            # Links of rows that do not pass are followed, too. Without, half of the rows may be
+            # out of reach: recall 0.77 to 0.93 for one row in two under `dot`, with it 1.00.
+            acorn = qdrant.AcornSearchParams(enable=True, max_selectivity=1.0)
+        parameters = qdrant.SearchParams(hnsw_ef=max(self.ef, k), acorn=acorn)
         requests = [
             qdrant.QueryRequest(
                 limit=k, query=qdrant.Query.Nearest(query), params=parameters, filter=only

@@ -4,14 +4,15 @@ use std::fmt;
 use std::io;
 
 use simdex::ErrorKind;
+use simdex::error::Hint;
 
-use crate::printer::Printer;
+use crate::app::App;
 
 /// Something the user can mend: what is wrong and the next step.
 #[derive(Debug)]
 pub(crate) struct UserError {
     message: String,
-    hint: Option<String>,
+    hint: Option<Hint>,
 }
 
 impl UserError {
@@ -20,7 +21,7 @@ impl UserError {
     }
 
     #[must_use]
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<Hint>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -95,22 +96,23 @@ impl Ending {
 }
 
 /// Says what went wrong, if anything, and turns it into the exit status.
-pub(crate) fn exit_code(result: anyhow::Result<()>, printer: &Printer) -> u8 {
+pub(crate) fn exit_code(result: anyhow::Result<()>, app: &App) -> u8 {
     let Err(error) = result else {
         return 0;
     };
     let ending = Ending::of(&error);
     match ending {
         Ending::BrokenPipe | Ending::Reported => {}
-        Ending::Cancelled => printer.error("stopped", None),
-        Ending::User | Ending::Unexpected => printer.error(&message(&error), hint(&error)),
+        Ending::Cancelled => app.printer().error("stopped", None),
+        Ending::User | Ending::Unexpected => report(&error, app),
     }
     ending.status()
 }
 
 /// Says what went wrong with one of several things.
-pub(crate) fn report(error: &anyhow::Error, printer: &Printer) {
-    printer.error(&message(error), hint(error));
+pub(crate) fn report(error: &anyhow::Error, app: &App) {
+    let hint = hint(error).map(|hint| hint.line(&app.command()));
+    app.printer().error(&message(error), hint.as_deref());
 }
 
 /// Whether the user asked to stop.
@@ -130,9 +132,9 @@ fn message(error: &anyhow::Error) -> String {
     parts.join(": ")
 }
 
-fn hint(error: &anyhow::Error) -> Option<&str> {
+fn hint(error: &anyhow::Error) -> Option<&Hint> {
     error.chain().find_map(|cause| {
-        let ours = cause.downcast_ref::<UserError>().and_then(|error| error.hint.as_deref());
+        let ours = cause.downcast_ref::<UserError>().and_then(|error| error.hint.as_ref());
         ours.or_else(|| cause.downcast_ref::<simdex::Error>().and_then(simdex::Error::next_step))
     })
 }
@@ -164,7 +166,7 @@ mod tests {
         let error = error.context("outer").unwrap_err();
         assert_eq!(Ending::of(&error), Ending::User);
         assert_eq!(message(&error), "outer: inner");
-        assert_eq!(hint(&error), Some("do this"));
+        assert_eq!(hint(&error), Some(&"do this".into()));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let app = App::new(cli.global);
     let result = commands::run(cli.command, &app);
-    failure::exit_code(result, app.printer())
+    failure::exit_code(result, &app)
 }
 
 /// Help and version are data and a success; anything else is the user's to mend.

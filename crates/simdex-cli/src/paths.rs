@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use simdex::settings;
+use simdex::store::database::is_database;
 
 use crate::failure::UserError;
 
@@ -76,6 +77,11 @@ impl Database {
                 .hint(format!(
                     "point to one with -d PATH or {DATABASE_VARIABLE}; `simdex quickstart` makes one to try"
                 )));
+        }
+        let empty = self.path.metadata().is_ok_and(|data| data.len() == 0);
+        if !empty && matches!(is_database(&self.path), Ok(false)) {
+            let message = format!("{path} is not a SQLite database ({})", self.reason());
+            return Err(UserError::new(message));
         }
         Ok(())
     }

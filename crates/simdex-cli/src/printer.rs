@@ -26,7 +26,7 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
-    pub(crate) fn new(talk: Talk) -> Self {
+    pub(crate) const fn new(talk: Talk) -> Self {
         Self { talk }
     }
 

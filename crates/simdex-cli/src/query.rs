@@ -9,6 +9,7 @@ use simdex::engine::api::{Filter, Number};
 
 use crate::args::query::{FilterArgs, QueryArgs};
 use crate::failure::UserError;
+use crate::printer::Printer;
 
 pub(crate) mod vector;
 
@@ -33,11 +34,14 @@ pub(crate) enum Content {
 }
 
 /// Reads the question. As in llm, an id wins over a text, a text over a file, and what is empty
-/// is not given.
+/// is not given; what loses is noted.
 ///
 /// # Errors
 /// When there is none, or a file can't be read.
-pub(crate) fn question(args: &QueryArgs) -> anyhow::Result<Question> {
+pub(crate) fn question(args: &QueryArgs, printer: &Printer) -> anyhow::Result<Question> {
+    if let Some(note) = ignored(args) {
+        printer.note(note);
+    }
     if let Some(text) = &args.vector {
         return Ok(Question::Vector(vector::read(text)?));
     }
@@ -52,6 +56,17 @@ pub(crate) fn question(args: &QueryArgs) -> anyhow::Result<Question> {
         return Err(error.hint("give an ID, or -c TEXT, -i PATH or --vector JSON").into());
     };
     Ok(Question::Content(content(path, args)?))
+}
+
+/// The option that counts for nothing beside another, if there is one.
+fn ignored(args: &QueryArgs) -> Option<&'static str> {
+    let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    match (given(&args.id), given(&args.content), args.input.is_some()) {
+        (true, true, _) => Some("--content counts for nothing beside an ID"),
+        (true, false, true) => Some("--input counts for nothing beside an ID"),
+        (false, true, true) => Some("--input counts for nothing beside --content"),
+        _ => None,
+    }
 }
 
 fn content(path: &Path, args: &QueryArgs) -> anyhow::Result<Content> {
@@ -118,7 +133,10 @@ pub(crate) fn filter(args: &FilterArgs) -> Result<Filter, UserError> {
 mod tests {
     use super::*;
     use crate::args::{Cli, Command};
+    use crate::printer::Talk;
     use clap::Parser;
+
+    const QUIET: &Printer = &Printer::new(Talk::Quiet);
 
     fn parse(options: &[&str]) -> crate::args::query::SimilarArgs {
         let cli = Cli::parse_from(["simdex", "similar", "posts"].iter().chain(options));
@@ -129,10 +147,10 @@ mod tests {
     #[test]
     fn an_id_wins_and_empty_is_absent() {
         let args = parse(&["7", "-c", "text"]);
-        assert!(matches!(question(&args.query), Ok(Question::Id(id)) if id == "7"));
+        assert!(matches!(question(&args.query, QUIET), Ok(Question::Id(id)) if id == "7"));
         let args = parse(&["", "-c", "text", "-i", "none"]);
-        assert!(matches!(question(&args.query), Ok(Question::Content(Content::Text(_)))));
-        assert!(question(&parse(&["", "-c", ""]).query).is_err());
+        assert!(matches!(question(&args.query, QUIET), Ok(Question::Content(Content::Text(_)))));
+        assert!(question(&parse(&["", "-c", ""]).query, QUIET).is_err());
     }
 
     #[test]
@@ -141,7 +159,7 @@ mod tests {
         let path = folder.path().join("x");
         fs::write(&path, "a\r\nb\rc\n").unwrap();
         let path = path.to_str().unwrap();
-        let text = |options: &[&str]| match question(&parse(options).query).unwrap() {
+        let text = |options: &[&str]| match question(&parse(options).query, QUIET).unwrap() {
             Question::Content(content) => content,
             other => panic!("{other:?}"),
         };

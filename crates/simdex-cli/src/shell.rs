@@ -8,11 +8,8 @@ use crate::paths;
 
 /// `text` as one word of a POSIX shell.
 pub(crate) fn quote(text: &str) -> Cow<'_, str> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@%+=,".contains(&byte);
-    match !text.is_empty() && text.bytes().all(plain) {
-        true => Cow::Borrowed(text),
-        false => Cow::Owned(format!("'{}'", text.replace('\'', r"'\''"))),
-    }
+    // No shell takes a NUL in an argument, however it is written.
+    shlex::try_quote(text).unwrap_or(Cow::Borrowed(text))
 }
 
 /// What to type to run this very program.
@@ -47,7 +44,7 @@ mod tests {
     #[test]
     fn words_are_quoted_where_needed() {
         assert_eq!(quote("org/model-1:q8"), "org/model-1:q8");
-        assert_eq!(quote("I'm here"), r"'I'\''m here'");
+        assert_eq!(quote("I'm here"), r#""I'm here""#);
         assert_eq!(quote(""), "''");
         assert_eq!(quote("$HOME"), "'$HOME'");
     }

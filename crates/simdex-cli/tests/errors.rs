@@ -115,6 +115,38 @@ fn queries() {
 }
 
 #[test]
+fn what_is_missing_is_said_where_it_is_missing() {
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path("notes.txt"), "These are notes.").unwrap();
+    assert_snapshot!("text_file", sandbox.refusal(&["index", "list", "-d", "notes.txt"]));
+    std::fs::write(sandbox.path("empty.db"), "").unwrap();
+    assert_eq!(sandbox.run(&["index", "list", "-d", "empty.db"]).0, 0, "SQLite opens these");
+    assert_snapshot!("no_default", sandbox.refusal(&["index", "default", "--clear", "nope"]));
+    let attach = ["similar", "posts", "cat", "--attach", "blog", "none.db", "--where", "1"];
+    assert_snapshot!("no_attached", sandbox.refusal(&attach));
+    let migrate = ["migrate", "posts", "--to", "npy", "none/posts.npy"];
+    assert_snapshot!("no_folder", sandbox.refusal(&migrate));
+}
+
+#[test]
+fn hints_can_be_copied_into_a_shell() {
+    let sandbox = Sandbox::new();
+    let create = ["-d", "embeddings.db", "index", "create", "my posts", "-c", "posts"];
+    let create = || create.into_iter().chain(["--index-dir", "x y"]).collect::<Vec<_>>();
+    assert_eq!(sandbox.run(&create()).0, 0);
+    let said = sandbox.refusal(&create());
+    let drop = "simdex -d embeddings.db --index-dir 'x y' index drop 'my posts'";
+    assert!(said.contains(drop), "{said}");
+}
+
+#[test]
+fn options_that_count_for_nothing_are_noted() {
+    let sandbox = Sandbox::new();
+    let (status, _, said) = sandbox.run(&["similar", "posts", "cat", "-c", "dogs"]);
+    assert_eq!((status, said.as_str()), (0, "note: --content counts for nothing beside an ID\n"));
+}
+
+#[test]
 fn usage_errors_have_status_1() {
     let sandbox = Sandbox::new();
     assert_snapshot!(
@@ -124,7 +156,7 @@ fn usage_errors_have_status_1() {
     assert_snapshot!("no_command", sandbox.refusal(&["nope"]));
     sandbox.refusal(&["similar", "posts", "cat", "--vector", "[1]"]);
     sandbox.refusal(&["index", "create", "x"]);
-    sandbox.refusal(&["index", "build"]);
+    assert_snapshot!("no_index_named", sandbox.refusal(&["index", "build"]));
     assert_eq!(sandbox.run(&["--version"]).0, 0);
 }
 

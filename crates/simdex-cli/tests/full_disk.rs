@@ -74,3 +74,14 @@ fn what_was_built_stays_and_the_next_try_succeeds() {
     assert_eq!(sandbox.stdout(&["similar", "posts", "cat", "-n", "1"]), right);
     assert!(sandbox.stdout(&["index", "verify", "posts"]).contains("posts"));
 }
+
+#[test]
+fn an_index_that_could_not_be_built_is_still_defined() {
+    let sandbox = Sandbox::new();
+    grow(&sandbox.path("embeddings.db"));
+    let output = cramped(&sandbox, &["index", "create", "posts", "-c", "posts"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("index posts is defined, but not built"), "{stderr}");
+    assert!(sandbox.stdout(&["index", "list"]).contains("not built"));
+    sandbox.stdout(&["index", "build", "posts"]);
+}

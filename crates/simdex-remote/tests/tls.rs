@@ -84,7 +84,7 @@ fn is_particular(
         let error = ask(host, trusted).unwrap().version().unwrap_err();
         assert_eq!(error.fault(), Fault::Denied, "{error}");
         assert!(error.to_string().contains(expected), "{error}");
-        assert!(error.next_step().unwrap().contains("sslrootcert"), "{error:?}");
+        assert!(error.next_step().unwrap().to_string().contains("sslrootcert"), "{error:?}");
         assert!(!format!("{error:?}").contains(PASSWORD));
     }
     std::fs::write(nobody.file(), "no certificate").unwrap();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use simdex::engine::walk::{Outline, Walk, Walked};
+use simdex::error::Hint;
 use simdex::observe::Observer;
 use simdex::{Error, ErrorKind, Result};
 
@@ -106,7 +107,8 @@ pub fn to_file(walk: &Walk, request: &FileRequest<'_>, observer: &dyn Observer) 
 
 fn nothing(outline: &Outline) -> Error {
     let message = format!("collection `{}` has no row that could be carried", outline.name);
-    Error::new(ErrorKind::Invalid, message).hint("see what is wrong with them: simdex collections")
+    Error::new(ErrorKind::Invalid, message)
+        .hint(Hint::command("see what is wrong with them", ["collections"]))
 }
 
 /// Reads back what was written and compares every row.

@@ -62,7 +62,7 @@ fn parquet_knows_the_model() {
     let other = place.path("other.db");
     let request = ImportRequest { model: None, ..into(&other) };
     let error = import_file(&place, FileFormat::Npy, &request).unwrap_err();
-    assert!(error.next_step().unwrap().contains("--model"), "{error}");
+    assert!(error.next_step().unwrap().to_string().contains("--model"), "{error}");
     assert!(!other.exists(), "nothing is left of it");
 }
 

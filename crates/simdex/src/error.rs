@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+mod hint;
+
+pub use hint::Hint;
+
 /// What went wrong, in terms a caller can act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -51,7 +55,7 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     context: Vec<(&'static str, String)>,
-    hint: Option<String>,
+    hint: Option<Hint>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -70,7 +74,7 @@ impl Error {
 
     /// Adds the next step.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -88,8 +92,8 @@ impl Error {
     }
 
     /// The next step, if there is one to suggest.
-    pub fn next_step(&self) -> Option<&str> {
-        self.hint.as_deref()
+    pub fn next_step(&self) -> Option<&Hint> {
+        self.hint.as_ref()
     }
 }
 

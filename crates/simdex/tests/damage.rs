@@ -317,7 +317,7 @@ fn without_definitions_searches_go_on() {
         assert!(notices.contains("definitions of indexes can't be read"), "{notices}");
     }
     let error = victim.engine.build("posts-flat", &Silent).unwrap_err();
-    assert!(error.next_step().unwrap().contains("move the folder away"), "{error}");
+    assert!(error.next_step().unwrap().to_string().contains("move the folder away"), "{error}");
     assert!(victim.engine.define(new_index("x", &["posts"])).is_err());
     assert_eq!(victim.engine.collections(&Silent).unwrap().len(), 2);
 }

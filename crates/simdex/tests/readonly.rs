@@ -141,7 +141,7 @@ fn use_read_only(database: &Path) {
         Location { database: database.to_owned(), index_dir: Some(media().join("indexes")) };
     let error = Engine::open(location).unwrap().define(new_index("k", &["posts"])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
-    assert!(error.next_step().unwrap().contains("--index-dir"), "{error}");
+    assert!(error.next_step().unwrap().to_string().contains("--index-dir"), "{error}");
     assert_eq!(names(&media()), before);
     assert!(std::fs::read(database).unwrap() == bytes);
     tell("done");
@@ -197,7 +197,10 @@ fn a_log_that_cant_be_read() {
             Ok(answer) => assert!(answer.matches.iter().any(|m| m.id.to_string() == "logged")),
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
-                assert!(error.next_step().unwrap().contains("copy the database"), "{error}");
+                assert!(
+                    error.next_step().unwrap().to_string().contains("copy the database"),
+                    "{error}"
+                );
             }
         }
         return tell("done");
@@ -219,7 +222,10 @@ fn a_hot_journal_that_cant_be_rolled_back() {
             let target = Target::Collection("posts".into(), Through::Default);
             let error = engine.search(&by_vector(target, &[1.0; 4], 100), &Silent).unwrap_err();
             assert!(error.kind().is_user_error(), "{name}: {error}");
-            assert!(error.next_step().is_some_and(|step| step.contains("copy")), "{name}: {error}");
+            assert!(
+                error.next_step().is_some_and(|step| step.to_string().contains("copy")),
+                "{name}: {error}"
+            );
         }
         return tell("done");
     }
@@ -287,7 +293,7 @@ fn a_read_only_index() {
             engine.drop_index("i").unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
-            assert!(error.next_step().unwrap().contains("--index-dir"), "{error}");
+            assert!(error.next_step().unwrap().to_string().contains("--index-dir"), "{error}");
         }
         return tell("done");
     }

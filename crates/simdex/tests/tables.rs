@@ -213,7 +213,7 @@ fn views_and_what_they_lack() {
     assert_eq!(all_ids(&engine, table("computed"), &query).len(), 10);
     let new = NewIndex { sources: vec![table("without")], ..new_index("v", &[]) };
     let error = engine.define(new).unwrap_err();
-    assert!(error.next_step().unwrap().contains("--id-column"), "{error}");
+    assert!(error.next_step().unwrap().to_string().contains("--id-column"), "{error}");
     assert_eq!(engine.indexes().unwrap().len(), 0);
 }
 
@@ -232,7 +232,7 @@ fn what_is_missing_is_named() {
         let new = NewIndex { sources: vec![source], ..new_index("x", &[]) };
         let error = engine.define(new).unwrap_err();
         assert!(error.kind().is_user_error(), "{error}");
-        format!("{error} {}", error.next_step().unwrap_or_default())
+        format!("{error} {}", error.next_step().map(ToString::to_string).unwrap_or_default())
     };
     assert!(error(None, None, None, "nope").contains("no table `nope`"));
     assert!(error(None, None, None, "t").contains("--id-column"));

@@ -147,14 +147,21 @@ pub(crate) struct ShowArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SelectionArgs {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    #[command(flatten)]
+    style: ListArgs,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Which {
     /// Names of indexes
-    #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
     /// All indexes of the database
     #[arg(long)]
     pub(crate) all: bool,
-    #[command(flatten)]
-    style: ListArgs,
 }
 
 impl SelectionArgs {

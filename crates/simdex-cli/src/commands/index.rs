@@ -31,8 +31,8 @@ pub(super) fn run(command: IndexCommand, app: &App) -> anyhow::Result<()> {
 
 /// The names that the user gave, or all there are.
 fn selected(args: &SelectionArgs, engine: &Engine, app: &App) -> anyhow::Result<Vec<String>> {
-    if !args.all {
-        return Ok(args.names.clone());
+    if !args.which.all {
+        return Ok(args.which.names.clone());
     }
     let names: Vec<_> = engine.indexes()?.into_iter().map(|index| index.name).collect();
     if names.is_empty() {
@@ -58,7 +58,7 @@ fn each<T>(
             Ok(done) => outcome.done.push(done),
             Err(error) if failure::is_cancelled(&error) => return Err(error),
             Err(error) => {
-                failure::report(&error.context(format!("index {name}")), app.printer());
+                failure::report(&error.context(format!("index {name}")), app);
                 outcome.failed = true;
             }
         }

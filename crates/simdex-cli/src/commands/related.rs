@@ -23,7 +23,8 @@ pub(super) fn run(args: &RelatedArgs, app: &App) -> anyhow::Result<()> {
     if report.skipped > 0 {
         let skipped = rows(report.skipped);
         app.printer().note(&format!(
-            "left out {skipped} that can't be compared; simdex collections says why"
+            "left out {skipped} that can't be compared; see why: {} collections",
+            app.command()
         ));
     }
     match args.style() {

@@ -21,7 +21,7 @@ pub(super) fn run(args: &SearchArgs, app: &App) -> anyhow::Result<()> {
     let inquiry = Inquiry {
         target,
         id_source: args.from.clone(),
-        question: query::question(&args.query)?,
+        question: query::question(&args.query, app.printer())?,
         filter: query::filter(&args.filter)?,
     };
     answer(inquiry, &args.output, Column::Shown, app)

@@ -17,7 +17,7 @@ pub(super) fn run(args: &SimilarArgs, app: &App) -> anyhow::Result<()> {
     let inquiry = Inquiry {
         target: Target::Collection(args.collection.clone(), through),
         id_source: Some(args.collection.clone()),
-        question: query::question(&args.query)?,
+        question: query::question(&args.query, app.printer())?,
         filter: query::filter(&args.filter)?,
     };
     answer(inquiry, &args.output, Column::Left, app)

@@ -40,7 +40,7 @@ impl Sandbox {
         command
     }
 
-    /// (status, stdout, stderr), with this folder's path written as `[DIR]`.
+    /// (status, stdout, stderr), with this folder's path written as `[DIR]` and the program's as `simdex`.
     pub fn run(&self, args: &[&str]) -> (i32, String, String) {
         let output = self.simdex(args).output().unwrap();
         let status = output.status.code().unwrap();
@@ -63,7 +63,9 @@ impl Sandbox {
 
     fn text(&self, bytes: &[u8]) -> String {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
-        text.replace(&*self.folder.path().to_string_lossy(), "[DIR]")
+        let program = assert_cmd::cargo::cargo_bin!("simdex");
+        text.replace(&*program.to_string_lossy(), "simdex")
+            .replace(&*self.folder.path().to_string_lossy(), "[DIR]")
             .replace(&*self.folder.path().canonicalize().unwrap().to_string_lossy(), "[DIR]")
     }
 

@@ -1,9 +1,9 @@
 //! Files that stand under their names only when they are whole.
 
 use std::fs::{File, Permissions};
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use simdex::store::database::is_database;
 use simdex::{Error, ErrorKind, Result};
 use tempfile::NamedTempFile;
 
@@ -58,7 +58,8 @@ impl Staged {
             if overwrite == Overwrite::No && path.try_exists().unwrap_or(true) {
                 return Err(taken(path));
             }
-            if is_database(path) {
+            // By whatever path: perhaps it is the very one that is read.
+            if is_database(path).unwrap_or(false) {
                 let message = format!("{} is a SQLite database", path.display());
                 let error = Error::new(ErrorKind::Invalid, message);
                 return Err(error.hint("name another file: --force doesn't replace databases"));
@@ -108,6 +109,10 @@ impl Pair {
     fn new(path: &Path, permissions: &Permissions) -> Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            let message = format!("there is no folder {}", folder.display());
+            return Err(Error::new(ErrorKind::NotFound, message).with("writing", path.display()));
+        }
         let temporary = tempfile::Builder::new()
             .prefix(".simdex-")
             .permissions(permissions.clone())
@@ -135,15 +140,6 @@ impl Pair {
             Err(error) => Err(failed(&path, error.error)),
         }
     }
-}
-
-/// What a SQLite database begins with.
-const SQLITE: &[u8; 16] = b"SQLite format 3\0";
-
-/// Whether a file, by whatever path, is a SQLite database: perhaps the very one that is read.
-fn is_database(path: &Path) -> bool {
-    let mut first = [0; SQLITE.len()];
-    File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == *SQLITE
 }
 
 fn taken(path: &Path) -> Error {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::files::{Lock, Wait};
 use crate::catalog::home::Home;
-use crate::error::{Context, Error, ErrorKind, Result};
+use crate::error::{Context, Error, ErrorKind, Hint, Result};
 use crate::index::Parameters;
 use crate::snapshot::segment::SegmentId;
 use crate::store::source::Source;
@@ -196,7 +196,10 @@ impl Catalog {
             let error = Error::new(ErrorKind::NotFound, format!("there is no index `{name}`"));
             let names: Vec<_> = self.indexes.iter().map(|known| known.name.as_str()).collect();
             match names.is_empty() {
-                true => error.hint("define one with: simdex index create NAME -c COLLECTION"),
+                true => error.hint(Hint::command(
+                    "define one",
+                    ["index", "create", "NAME", "-c", "COLLECTION"],
+                )),
                 false => error.hint(format!("indexes: {}", names.join(", "))),
             }
         })
@@ -209,9 +212,9 @@ impl Catalog {
     pub fn add(&mut self, definition: Definition) -> Result<()> {
         if self.get(&definition.name).is_ok() {
             let message = format!("there is an index `{}` already", definition.name);
-            return Err(Error::new(ErrorKind::AlreadyExists, message).hint(format!(
-                "choose another name, or drop it: simdex index drop {}",
-                definition.name
+            return Err(Error::new(ErrorKind::AlreadyExists, message).hint(Hint::command(
+                "choose another name, or drop it",
+                ["index", "drop", &definition.name],
             )));
         }
         self.indexes.push(definition);

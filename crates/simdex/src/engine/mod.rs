@@ -22,7 +22,7 @@ use crate::catalog::files::Wait;
 use crate::catalog::folder::IndexFolder;
 use crate::catalog::home::Home;
 use crate::catalog::{Catalog, Definition, Loaded};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::index::AnyKind;
 use crate::index::plugin::Plugins;
 use crate::observe::Observer;
@@ -204,7 +204,7 @@ impl Engine {
         if collections.is_empty() {
             let message = format!("index `{index}` covers no collection, only tables");
             return Err(Error::new(ErrorKind::Invalid, message)
-                .hint(format!("search it by name: simdex search {index}")));
+                .hint(Hint::command("search it by name", ["search", index, "ID"])));
         }
         Catalog::edit(&mut self.home()?, |catalog| {
             collections.iter().try_for_each(|name| catalog.set_default(name, index))

@@ -5,7 +5,7 @@ use crate::catalog::folder::IndexFolder;
 use crate::catalog::home::Home;
 use crate::engine::api::{NewSource, Target, Through};
 use crate::engine::{Engine, index_folder};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::store::database::ReadTransaction;
 use crate::store::source::Source;
 use crate::types::Metric;
@@ -128,7 +128,7 @@ impl Engine {
     fn does_not_cover(&self, index: &str, source: &Source) -> Error {
         let message = format!("index `{index}` does not cover collection `{}`", source.name());
         Error::new(ErrorKind::Invalid, message)
-            .hint(format!("see what it covers: simdex index show {index}"))
+            .hint(Hint::command("see what it covers", ["index", "show", index]))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::engine::api::*;
 use crate::engine::build::{self, record};
 use crate::engine::rows::Rows;
 use crate::engine::scope::Scope;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::index::{Index, tail};
 use crate::observe::Observer;
 use crate::search::filter::KeyFilter;
@@ -114,9 +114,9 @@ impl Engine {
         let damage = match Generation::open(definition, folder, &self.plugins) {
             Ok(Some(generation)) => return Ok(Some(generation)),
             Ok(None) => {
+                let build = Hint::command("build it", ["index", "build", name]);
                 notices.push(format!(
-                    "index `{name}` is not built yet, so the rows were read from the database; \
-                     build it with: simdex index build {name}"
+                    "index `{name}` is not built yet, so the rows were read from the database; {build}"
                 ));
                 return Ok(None);
             }

@@ -1,5 +1,7 @@
 //! A database, opened to be read and left as it was found.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, SystemTime};
@@ -35,7 +37,7 @@ impl Database {
     /// `NotFound`, `Invalid` when it is no database, `ReadOnly` or `Database` when SQLite can't
     /// read it.
     pub fn open(path: &Path, connect: &dyn Connect, clock: Clock) -> Result<Self> {
-        let path = resolve(path)?;
+        let path = Self::locate(path)?;
         let connection = connect.connect(&path)?;
         Ok(Self { connection, path, clock })
     }
@@ -45,7 +47,8 @@ impl Database {
     /// # Errors
     /// `NotFound` when there is no such file, `Invalid` when it is a folder.
     pub fn locate(path: &Path) -> Result<PathBuf> {
-        resolve(path)
+        let hint = "point to one with -d PATH or LLM_EMBEDDINGS_DB";
+        resolve(path).map_err(|error| error.hint(hint))
     }
 
     /// The path with symbolic links resolved.
@@ -58,7 +61,7 @@ impl Database {
     /// # Errors
     /// `NotFound` or `Invalid` when the file can't be read as a database.
     pub fn attach(&mut self, alias: &str, path: &Path) -> Result<()> {
-        self.connection.attach(alias, &resolve(path)?)
+        self.connection.attach(alias, &resolve(path).context("attached as", alias)?)
     }
 
     /// Begins a read transaction: until it ends, all reads see the database as it is now.
@@ -183,8 +186,15 @@ impl ReadTransaction<'_> {
         if !known {
             return Ok(None);
         }
-        let sql = format!("SELECT * FROM main.{} LIMIT 0", quote(table));
-        self.database.connection.column_names(&sql).map(Some)
+        self.column_names(&format!("SELECT * FROM main.{} LIMIT 0", quote(table))).map(Some)
+    }
+
+    /// The names of what `sql` selects.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn column_names(&self, sql: &str) -> Result<Vec<String>> {
+        self.database.connection.column_names(sql)
     }
 
     /// The columns of a table's primary key, in its order; empty for views and rowid tables.
@@ -249,14 +259,26 @@ pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// What a SQLite database begins with.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// Whether a file begins as SQLite databases do. An empty file does not, although SQLite opens it.
+///
+/// # Errors
+/// Those of opening and reading the file.
+pub fn is_database(path: &Path) -> std::io::Result<bool> {
+    let mut first = Vec::with_capacity(MAGIC.len());
+    File::open(path)?.take(MAGIC.len() as u64).read_to_end(&mut first)?;
+    Ok(first == MAGIC)
+}
+
 fn resolve(path: &Path) -> Result<PathBuf> {
     let resolved = path.canonicalize().map_err(|error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
         let kind = if missing { ErrorKind::NotFound } else { ErrorKind::Io };
         let message =
             if missing { "there is no database here" } else { "the database can't be reached" };
-        let error = Error::new(kind, message).with("path", path.display()).source(error);
-        error.hint("point to one with -d PATH or LLM_EMBEDDINGS_DB")
+        Error::new(kind, message).with("path", path.display()).source(error)
     })?;
     if resolved.is_dir() {
         let message = "this is a folder, not a SQLite database";

@@ -273,11 +273,22 @@ impl Relation {
         let parameters = self.bind(prefix.as_slice());
         let run = || read.each(&sql, &parameters, observer, |row| visit(Id::from_sql(first(row)?)));
         read.interruptible(observer, run).map_err(|error| match error.kind() {
-            ErrorKind::Database => {
-                Error::new(ErrorKind::Invalid, "SQLite refused the filter").source(error)
-            }
+            ErrorKind::Database => self.refused(error, read),
             _ => error,
         })
+    }
+
+    /// The error for a filter that SQLite can't run.
+    fn refused(&self, error: Error, read: &ReadTransaction<'_>) -> Error {
+        let names = match error.to_string().contains("no such column") {
+            true => read.column_names(&format!("SELECT * FROM {} LIMIT 0", self.from)).ok(),
+            false => None,
+        };
+        let refused = Error::new(ErrorKind::Invalid, "the filter can't be used").source(error);
+        match names {
+            Some(names) => refused.hint(format!("columns: {}", names.join(", "))),
+            None => refused,
+        }
     }
 
     /// Content and metadata of the row with this id, where the store keeps them.

@@ -135,7 +135,10 @@ fn a_missing_plugin_is_named() {
         let error = define(&engine, name, &[]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert_eq!(error.to_string(), format!("unknown kind of index `{name}`"));
-        assert!(error.next_step().unwrap().starts_with("kinds: flat, graph"), "{error:?}");
+        assert!(
+            error.next_step().unwrap().to_string().starts_with("kinds: flat, graph"),
+            "{error:?}"
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! `index create`: defines an index and builds it.
 
 use simdex::engine::api::{IndexInfo, MakeDefault, ModelRule, NewIndex, NewSource, Report};
+use simdex::error::Hint;
 
 use crate::app::App;
 use crate::args::index::CreateArgs;
@@ -16,8 +17,15 @@ pub(super) fn run(args: &CreateArgs, app: &App) -> anyhow::Result<()> {
         return Ok(());
     }
     let progress = app.progress()?;
-    let report = engine.build(&index.name, &progress)?;
+    let result = engine.build(&index.name, &progress);
     progress.clear();
+    let report = result.inspect_err(|_| {
+        let again = Hint::command("build it", ["index", "build", &index.name]);
+        let (name, again) = (&index.name, again.line(&app.command()));
+        let note =
+            format!("index {name} is defined, but not built: searches read every row; {again}");
+        app.printer().note(&note);
+    })?;
     app.printer().notes(&report.notices);
     app.printer().line(&built(&report))?;
     app.printer().next(&search(&index, app));

@@ -53,6 +53,6 @@ fn state(state: &IndexState) -> &'static str {
         IndexState::NotBuilt => "not built",
         IndexState::Damaged { .. } => "damaged",
         IndexState::Built(built) if built.fresh => "up to date",
-        IndexState::Built(_) => "database changed",
+        IndexState::Built(_) => "to be checked",
     }
 }

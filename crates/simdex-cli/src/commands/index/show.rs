@@ -62,7 +62,7 @@ fn describe(source: &SourceInfo) -> String {
 fn push_built(list: &mut Facts, built: &BuiltInfo) {
     let state = match built.fresh {
         true => "up to date",
-        false => "the database has changed; the next search looks at the changes",
+        false => "the next search looks for changes in the database",
     };
     push(list, "state", state);
     push(list, "rows", count(built.rows));

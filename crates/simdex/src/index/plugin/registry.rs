@@ -107,7 +107,7 @@ impl Plugins {
     fn named(&self) -> Result<&Named> {
         self.shared.named.as_ref().map_err(|error| {
             let again = Error::new(error.kind(), error.to_string());
-            error.next_step().into_iter().fold(again, Error::hint)
+            error.next_step().cloned().into_iter().fold(again, Error::hint)
         })
     }
 

@@ -10,7 +10,7 @@ use super::attended::attended;
 use super::ids::{self, Ids};
 use super::kind::{Engine, OnFailure, Record, patience_of_searches};
 use super::{failure, sync};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::index::{Index, Job, Parameters};
 use crate::matrix::Matrix;
 use crate::observe::Observer;
@@ -172,7 +172,7 @@ impl RemoteIndex {
         match (error.kind(), OnFailure::of(&self.parameters)) {
             (ErrorKind::Cancelled, _) | (_, OnFailure::Error) => error,
             _ => {
-                let hint = error.next_step().map(str::to_owned);
+                let hint = error.next_step().cloned();
                 let error = Error::new(ErrorKind::Plugin, error.to_string());
                 hint.into_iter().fold(error, Error::hint)
             }
@@ -191,7 +191,7 @@ fn connect(
     let mut collection = found.ok_or_else(|| {
         Error::new(ErrorKind::Unavailable, "the collection is gone from the server")
             .with("collection", &record.collection)
-            .hint("make it anew with: simdex index build NAME")
+            .hint(Hint::command("make it anew", ["index", "build", "NAME"]))
     })?;
     let labels = collection.labels().map_err(|error| failure(&error))?;
     sync::check(&labels, record)?;

@@ -23,7 +23,7 @@ use super::attended::attended;
 use super::failure;
 use super::ids::{self, Id, Ids};
 use super::kind::Record;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::index::{Job, Sections};
 use crate::matrix::Slab;
 use crate::observe::Observer;
@@ -292,5 +292,5 @@ pub(super) fn check(labels: &Labels, record: &Record) -> Result<()> {
     let message = "the collection on the server has been changed from elsewhere";
     Err(Error::new(ErrorKind::Unavailable, message)
         .with("collection", &record.collection)
-        .hint("bring it in step with: simdex index build NAME"))
+        .hint(Hint::command("bring it in step", ["index", "build", "NAME"])))
 }

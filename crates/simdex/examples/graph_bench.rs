@@ -33,6 +33,7 @@ fn main() -> Result<()> {
     let threads = take("threads", "2").parse()?;
     let rounds: usize = take("rounds", "3").parse()?;
     let keep = take("keep", "");
+    let one = take("one", "no") == "yes";
     let sweep = take("sweep", "margin");
     let values = take(
         "values",
@@ -87,7 +88,17 @@ fn main() -> Result<()> {
             let seconds = alone.install(|| -> simdex::Result<f64> {
                 let start = busy();
                 for _ in 0..TOGETHER {
-                    found = index.nearest_batch(&queries, &vectors, k, None, &Silent)?;
+                    found = match one {
+                        false => index.nearest_batch(&queries, &vectors, k, None, &Silent)?,
+                        true => {
+                            let mut found = Vec::new();
+                            for query in &queries {
+                                let one = std::slice::from_ref(query);
+                                found.extend(index.nearest_batch(one, &vectors, k, None, &Silent)?);
+                            }
+                            found
+                        }
+                    };
                 }
                 Ok(busy() - start)
             })?;

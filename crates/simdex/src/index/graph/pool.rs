@@ -137,13 +137,12 @@ impl Pool {
         }
     }
 
-    /// The closest node that wasn't expanded, without taking it.
+    /// The nodes that weren't expanded and are close enough, closest first.
     #[inline]
-    pub(super) fn peek(&self) -> Option<u32> {
-        self.entries
-            .get(self.cursor)
-            .filter(|&&entry| entry <= self.bound)
-            .map(|&entry| node(entry))
+    pub(super) fn waiting(&self) -> impl Iterator<Item = u32> {
+        let entries = self.entries.get(self.cursor..).unwrap_or_default().iter();
+        let near = entries.take_while(|&&entry| entry <= self.bound);
+        near.filter(|&&entry| entry & EXPANDED == 0).map(|&entry| node(entry))
     }
 
     /// Takes the closest node that wasn't expanded, and marks it.
@@ -183,7 +182,7 @@ mod tests {
         assert_eq!(pool.expand(), Some(0));
         insert(&mut pool, -2.0, 7);
         assert_eq!(pool.expand(), Some(7));
-        assert_eq!(pool.peek(), None);
+        assert_eq!(pool.waiting().next(), None);
     }
 
     #[test]
@@ -210,6 +209,6 @@ mod tests {
         assert_eq!(pool.expand(), None);
         insert(&mut pool, 7.0, 7);
         insert(&mut pool, 6.0, 6);
-        assert_eq!(pool.peek(), Some(6));
+        assert_eq!(pool.waiting().next(), Some(6));
     }
 }

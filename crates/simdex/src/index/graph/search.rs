@@ -20,7 +20,7 @@ use super::rank::Ranker;
 use super::settings::number;
 use super::space::Space;
 use super::tune::{self, Shortlist, ranked};
-use super::walk::{Field, Walk};
+use super::walk::{Field, Meanwhile, Walk};
 
 /// An opened graph.
 pub(super) struct GraphIndex {
@@ -261,9 +261,13 @@ impl GraphIndex {
             walk.start(&field, &self.layout.entries, stop);
             Some((query, place))
         };
+        let meanwhile = match queries {
+            [_] => Meanwhile::Nothing,
+            _ => Meanwhile::Others,
+        };
         let mut walks = Vec::with_capacity(TURNS);
         for _ in 0..TURNS {
-            let mut walk = Walk::default();
+            let mut walk = Walk::new(meanwhile);
             walks.extend(start(&mut walk).map(|goal| (goal, walk)));
         }
         let mut done = 0;

@@ -77,6 +77,19 @@ impl Seen {
 /// How many nodes of a sweep are compared with the same bound.
 const SWEPT_TOGETHER: usize = 64;
 
+/// What happens while a walk's memory is on its way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Meanwhile {
+    /// Other walks compute.
+    #[default]
+    Others,
+    /// Nothing, so that the walk asks for what it will want if nothing closer turns up.
+    Nothing,
+}
+
+/// How many lists a walk without company asks for early.
+const LISTS_AHEAD: usize = 2;
+
 /// The state of one walk; reused from query to query.
 ///
 /// A walk alternates between [`Walk::gather`], [`Walk::sift`] and [`Walk::score`], so that several
@@ -85,6 +98,7 @@ const SWEPT_TOGETHER: usize = 64;
 pub(super) struct Walk {
     pub(super) target: Target,
     pub(super) pool: Pool,
+    meanwhile: Meanwhile,
     seen: Seen,
     /// Every node that was looked at.
     visited: Vec<u32>,
@@ -94,6 +108,10 @@ pub(super) struct Walk {
 }
 
 impl Walk {
+    pub(super) fn new(meanwhile: Meanwhile) -> Self {
+        Self { meanwhile, ..Self::default() }
+    }
+
     /// Begins at `entries`, for the [`Target`] that was set.
     pub(super) fn start(&mut self, field: &Field, entries: &[u32], stop: Stop) {
         self.pool.reset(stop);
@@ -126,6 +144,9 @@ impl Walk {
     pub(super) fn gather(&mut self, field: &Field) -> bool {
         let Some(node) = self.pool.expand() else { return false };
         self.look_at(field, field.list(node));
+        if self.meanwhile == Meanwhile::Nothing {
+            self.pool.waiting().take(LISTS_AHEAD).for_each(|next| prefetch(field.list(next)));
+        }
         true
     }
 
@@ -146,9 +167,13 @@ impl Walk {
     #[inline]
     pub(super) fn score(&mut self, field: &Field) {
         let RecordsView { heads, tails } = field.records;
+        if self.meanwhile == Meanwhile::Nothing {
+            let next = self.pool.waiting().next().into_iter();
+            next.flat_map(|next| field.neighbors(next)).for_each(|node| prefetch(heads.get(node)));
+        }
         field.kernels.refine(heads, tails, &self.target.aim, &mut self.near);
         self.pool.insert_all(self.near.rows());
-        if let Some(next) = self.pool.peek() {
+        if let Some(next) = self.pool.waiting().next() {
             prefetch(field.list(next));
         }
     }

@@ -173,8 +173,8 @@ impl GraphIndex {
         (found.len() >= k).then_some(found)
     }
 
-    /// The closest of all allowed rows: those that codes can't rule out, ranked. Where codes can't
-    /// tell many of them apart, as among rows that are all far, every row is ranked.
+    /// The closest of all allowed rows, from the codes of all: those nodes are ranked that may be
+    /// closer than the k-th of the first few, by how far codes slip. O(rows).
     fn sweep(
         &self,
         query: &Query,
@@ -182,22 +182,37 @@ impl GraphIndex {
         allowed: Option<&FixedBitSet>,
         walk: &mut Walk,
     ) -> Vec<u32> {
+        let is_allowed = |row| is_allowed(allowed, row);
+        let closest = |nodes: &[u32]| {
+            let rows = nodes.iter().flat_map(|&node| self.layout.rows_of(node)).copied();
+            let rows: Vec<u32> = rows.filter(|&row| is_allowed(row)).collect();
+            self.ranker.closest(query, k, &rows)
+        };
+        let field = self.field();
+        let nodes = || self.layout.nodes_with(is_allowed);
         walk.target = self.aim(std::slice::from_ref(query)).pop().unwrap_or_default();
-        let nodes = self.layout.nodes_with(|row| is_allowed(allowed, row));
         let width = SWEPT_WIDTH * ranked(k);
-        walk.sweep(&self.field(), nodes, width);
-        let pool = walk.pool.nodes();
-        let (kept, mut near) = (pool.len(), pool);
-        let kth = near.nth(k.saturating_sub(1)).map(|(distance, _)| distance);
+        walk.sweep(&field, nodes(), width);
+        let (distances, first): (Vec<f32>, Vec<u32>) = walk.pool.nodes().unzip();
+        let found = closest(&first);
+        let kth = found.get(k.saturating_sub(1)).map(|&row| self.distance(query, row));
         let reach = kth.and_then(|kth| self.layout.header.curve.reach_of_codes(kth));
-        let Some(reach) = reach else { return self.scan(query, k, allowed) };
-        let nodes = walk.pool.nodes().take_while(|&(distance, _)| distance <= reach);
-        let rows = nodes.clone().flat_map(|(_, node)| self.layout.rows_of(node)).copied();
-        let rows: Vec<u32> = rows.filter(|&row| is_allowed(allowed, row)).collect();
-        if kept == width && nodes.count() == kept || rows.len() < k {
-            return self.scan(query, k, allowed);
+        match (reach, distances.last()) {
+            (None, _) => self.scan(query, k, allowed),
+            // More may be as close: many copies, or rows that are all far.
+            (Some(reach), Some(&last)) if first.len() == width && last <= reach => {
+                closest(&walk.within(&field, nodes(), reach))
+            }
+            _ => found,
         }
-        self.ranker.closest(query, k, &rows)
+    }
+
+    /// What codes estimate: the squared distance of a row's point from the query's. O(dim).
+    fn distance(&self, query: &Query, row: u32) -> f32 {
+        let mut points = [(); 2].map(|()| vec![0.0; self.space.point_dim()]);
+        self.space.query(query.rounded(), &mut points[0]);
+        self.space.row(self.ranker.vectors.row(row as usize), &mut points[1]);
+        self.ranker.kernels.squared_l2(&points[0], &points[1])
     }
 
     /// What `finish` makes of each query's closest rows, on all threads of the current pool.

@@ -1,7 +1,7 @@
 //! The walk through the graph: expand the closest node, look at its neighbours, repeat.
 
 use crate::kernels::Kernels;
-use crate::kernels::nibbles::Near;
+use crate::kernels::nibbles::{Aim, Near};
 use crate::kernels::prefetch::prefetch;
 
 use super::codes::{Coder, RecordsView, Target};
@@ -76,6 +76,26 @@ impl Seen {
 
 /// How many nodes of a sweep are compared with the same bound.
 const SWEPT_TOGETHER: usize = 64;
+
+/// Hands nodes to `work`, [`SWEPT_TOGETHER`] at a time.
+fn in_chunks(mut nodes: impl Iterator<Item = u32>, mut work: impl FnMut(&[u32])) {
+    let mut chunk = Vec::with_capacity(SWEPT_TOGETHER);
+    loop {
+        chunk.clear();
+        chunk.extend(nodes.by_ref().take(SWEPT_TOGETHER));
+        if chunk.is_empty() {
+            break;
+        }
+        work(&chunk);
+    }
+}
+
+/// Measures nodes by their codes: heads first, tails of those that may be closer than `bound`.
+fn measure(field: &Field, nodes: &[u32], aim: &Aim, bound: f32, near: &mut Near) {
+    let RecordsView { heads, tails } = field.records;
+    field.kernels.sift(heads, nodes, aim, bound, near);
+    field.kernels.refine(heads, tails, aim, near);
+}
 
 /// What happens while a walk's memory is on its way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -211,17 +231,28 @@ impl Walk {
     pub(super) fn sweep(&mut self, field: &Field, nodes: impl Iterator<Item = u32>, width: usize) {
         self.pool.reset(Stop::width(width));
         self.target.reach(field.reach);
-        let RecordsView { heads, tails } = field.records;
-        let mut nodes = nodes.peekable();
-        let mut chunk = Vec::with_capacity(SWEPT_TOGETHER);
-        while nodes.peek().is_some() {
-            chunk.clear();
-            chunk.extend(nodes.by_ref().take(SWEPT_TOGETHER));
-            let Self { target, pool, near, .. } = self;
-            field.kernels.sift(heads, &chunk, &target.aim, pool.bound(), near);
-            field.kernels.refine(heads, tails, &target.aim, near);
+        let Self { target, pool, near, .. } = self;
+        in_chunks(nodes, |chunk| {
+            measure(field, chunk, &target.aim, pool.bound(), near);
             pool.insert_all(near.rows());
-        }
+        });
+    }
+
+    /// Those of `nodes` whose codes are no farther than `reach` from the target of the last sweep.
+    pub(super) fn within(
+        &mut self,
+        field: &Field,
+        nodes: impl Iterator<Item = u32>,
+        reach: f32,
+    ) -> Vec<u32> {
+        let Self { target, near, .. } = self;
+        let mut found = Vec::new();
+        in_chunks(nodes, |chunk| {
+            measure(field, chunk, &target.aim, reach.next_up(), near);
+            let rows = near.rows().iter().filter(|row| row.distance <= reach);
+            found.extend(rows.map(|row| row.number));
+        });
+        found
     }
 
     /// How many nodes were looked at.

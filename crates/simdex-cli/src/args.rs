@@ -43,7 +43,10 @@ Examples:
   simdex collections                         See what is in llm's database
   simdex similar posts 1234                  Find what is similar to a stored item
   simdex similar posts -c 'I like cats'      Find what is similar to a text
-  simdex index create posts -c posts         Make the searches of a collection faster"
+  simdex index create posts -c posts         Make the searches of a collection faster
+
+Exit status: 0 done; 1 refused, or bad news was printed; 2 something unexpected failed, as a full
+disk; 130 stopped with Ctrl-C."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

@@ -1,16 +1,11 @@
 //! Commands that can be copied into a shell.
 
-use std::borrow::Cow;
 use std::env;
 use std::path::Path;
 
-use crate::paths;
+pub(crate) use simdex::error::quote;
 
-/// `text` as one word of a POSIX shell.
-pub(crate) fn quote(text: &str) -> Cow<'_, str> {
-    // No shell takes a NUL in an argument, however it is written.
-    shlex::try_quote(text).unwrap_or(Cow::Borrowed(text))
-}
+use crate::paths;
 
 /// What to type to run this very program.
 pub(crate) fn this_program() -> String {
@@ -40,14 +35,6 @@ pub(crate) fn path(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_are_quoted_where_needed() {
-        assert_eq!(quote("org/model-1:q8"), "org/model-1:q8");
-        assert_eq!(quote("I'm here"), r#""I'm here""#);
-        assert_eq!(quote(""), "''");
-        assert_eq!(quote("$HOME"), "'$HOME'");
-    }
 
     #[test]
     fn paths_inside_this_folder_are_short() {

@@ -4,7 +4,7 @@ use std::fmt;
 
 mod hint;
 
-pub use hint::Hint;
+pub use hint::{Hint, quote};
 
 /// What went wrong, in terms a caller can act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -41,7 +41,7 @@ impl Hint {
 }
 
 /// `text` as one word of a POSIX shell.
-fn quote(text: &str) -> Cow<'_, str> {
+pub fn quote(text: &str) -> Cow<'_, str> {
     // No shell takes a NUL in an argument, however it is written.
     shlex::try_quote(text).unwrap_or(Cow::Borrowed(text))
 }
@@ -61,5 +61,18 @@ impl From<&str> for Hint {
 impl From<String> for Hint {
     fn from(words: String) -> Self {
         Self { words, command: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_needed() {
+        assert_eq!(quote("org/model-1:q8"), "org/model-1:q8");
+        assert_eq!(quote("I'm here"), r#""I'm here""#);
+        assert_eq!(quote(""), "''");
+        assert_eq!(quote("$HOME"), "'$HOME'");
     }
 }

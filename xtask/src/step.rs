@@ -17,6 +17,10 @@ impl Step {
     pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(program);
         command.current_dir(workspace::root());
+        if workspace::is_ci() {
+            // What would make the next build fast, where there is none.
+            command.env("CARGO_INCREMENTAL", "0");
+        }
         Self { command }
     }
 

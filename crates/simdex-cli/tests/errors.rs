@@ -135,6 +135,10 @@ fn hints_can_be_copied_into_a_shell() {
     let create = || create.into_iter().chain(["--index-dir", "x y"]).collect::<Vec<_>>();
     assert_eq!(sandbox.run(&create()).0, 0);
     let said = sandbox.refusal(&create());
+    let build = "simdex -d embeddings.db --index-dir 'x y' index build 'my posts'";
+    assert!(said.contains(build), "{said}");
+    let other: Vec<&str> = create().into_iter().chain(["--metric", "l2"]).collect();
+    let said = sandbox.refusal(&other);
     let drop = "simdex -d embeddings.db --index-dir 'x y' index drop 'my posts'";
     assert!(said.contains(drop), "{said}");
 }

@@ -2,6 +2,8 @@
 //! BASE.npy QUERIES.npy [recall [kind]]`, arrays of little-endian float16 or float32, row-major.
 #![allow(clippy::print_stdout)]
 
+mod npy;
+
 use std::error::Error;
 use std::time::Instant;
 
@@ -26,7 +28,7 @@ fn main() -> Result<()> {
         return Ok(());
     };
     let recall = rest.first().map_or("0.95", String::as_str);
-    let (base, queries) = (read(base)?, read(queries)?);
+    let (base, queries) = (npy::rows(base)?, npy::rows(queries)?);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     let queries: Vec<Query> = (0..queries.rows().min(50))
         .map(|row| Query::from_f32(queries.row(row), METRIC))
@@ -104,23 +106,4 @@ fn score(
         total = (total.0 + hits, total.1 + scores.len());
     }
     total
-}
-
-/// A .npy file of rows.
-fn read(path: &str) -> Result<Matrix> {
-    let bytes = std::fs::read(path)?;
-    let header_length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    let header = std::str::from_utf8(&bytes[10..10 + header_length])?;
-    let shape = header.split("'shape': (").nth(1).and_then(|rest| rest.split(')').next());
-    let shape = shape.ok_or("no shape")?;
-    let dim: usize = shape.split(',').nth(1).ok_or("one dimension")?.trim().parse()?;
-    let data = &bytes[10 + header_length..];
-    let values: Vec<f32> = if header.contains("<f2") {
-        let halves = data.chunks_exact(2);
-        halves.map(|half| half::f16::from_le_bytes([half[0], half[1]]).to_f32()).collect()
-    } else {
-        let words = data.chunks_exact(4);
-        words.map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect()
-    };
-    Ok(Matrix::from_slice(&values, dim)?)
 }

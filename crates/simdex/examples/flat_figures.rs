@@ -7,6 +7,8 @@
 //! vectors are used.
 #![allow(clippy::print_stdout)]
 
+mod npy;
+
 use std::error::Error;
 use std::hint::black_box;
 use std::time::Instant;
@@ -123,23 +125,7 @@ fn read_once(values: &[f32]) -> u32 {
 }
 
 fn read_npy(path: &str) -> Result<Array> {
-    let bytes = std::fs::read(path)?;
-    let length = bytes.get(8..10).ok_or("too short for an .npy file")?;
-    let start = 10 + usize::from(u16::from_le_bytes([length[0], length[1]]));
-    let header = String::from_utf8_lossy(bytes.get(10..start).ok_or("truncated header")?);
-    let shape = header.split("'shape': (").nth(1).and_then(|rest| rest.split(')').next());
-    let dim =
-        shape.and_then(|shape| shape.split(',').nth(1)).ok_or("no shape of two dimensions")?;
-    let dim = dim.trim().parse()?;
-    let data = &bytes[start..];
-    let values = if header.contains("<f2") {
-        let halves = data.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32());
-        halves.collect()
-    } else if header.contains("<f4") {
-        data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
-    } else {
-        return Err("neither <f2 nor <f4".into());
-    };
+    let (values, dim) = npy::floats(path)?;
     Ok(Array { values, dim })
 }
 

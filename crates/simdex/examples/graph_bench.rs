@@ -1,10 +1,12 @@
 //! Recall against speed of the `graph` kind, on vectors in `.npy` files.
 //!
-//! `graph_bench PREFIX [SETTING=VALUE …] [sweep=margin] [values=0.1,0.2,…] [metric=l2] [threads=2] [keep=FOLDER]` reads
+//! `graph_bench PREFIX [SETTING=VALUE …] [sweep=margin] [values=0.1,0.2,…] [metric=l2] [threads=2] [one=yes] [keep=FOLDER]` reads
 //! `PREFIX-base.npy`, `PREFIX-q.npy` (float32, row-major) and `PREFIX-gt.npy` (int32: the exact
-//! nearest rows, nearest first), and searches with one thread, exact scores included. `keep` writes what was built to a
-//! folder, or takes it from there.
+//! nearest rows, nearest first), and searches with one thread, exact scores included. `one` asks one query at a
+//! time instead of in batches; `keep` writes what was built to a folder, or takes it from there.
 #![allow(clippy::print_stdout)]
+
+mod npy;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -13,11 +15,11 @@ use std::time::Instant;
 
 use simdex::Metric;
 use simdex::index::{Sections, kind};
-use simdex::matrix::{Matrix, Slab};
+use simdex::matrix::Slab;
 use simdex::observe::Silent;
 use simdex::search::query::Query;
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -41,20 +43,14 @@ fn main() -> Result<()> {
     );
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
 
-    let (base, dim) = read(&format!("{prefix}-base.npy"))?;
-    let base: Vec<f32> =
-        base.as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)).collect();
-    let vectors = Matrix::from_slice(&base, dim)?;
-    let (queries, _) = read(&format!("{prefix}-q.npy"))?;
-    let queries: Vec<f32> =
-        queries.as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)).collect();
+    let vectors = npy::rows(&format!("{prefix}-base.npy"))?;
+    let (queries, dim) = npy::floats(&format!("{prefix}-q.npy"))?;
     let queries = queries
         .chunks_exact(dim)
         .map(|query| Query::from_f32(query, metric))
         .collect::<simdex::Result<Vec<_>>>()?;
-    let (truth, depth) = read(&format!("{prefix}-gt.npy"))?;
-    let truth: Vec<u32> =
-        truth.as_chunks().0.iter().map(|&value| u32::from_le_bytes(value)).collect();
+    let (truth, depth) = npy::numbers(&format!("{prefix}-gt.npy"))?;
+    let truth: Vec<u32> = truth.into_iter().map(|row| row as u32).collect();
 
     let graph = kind("graph")?;
     let (start, start_busy) = (Instant::now(), busy_threads());
@@ -68,7 +64,7 @@ fn main() -> Result<()> {
         std::fs::write(Path::new(&keep).join(name), &section[..])?;
     }
     let bytes: usize = sections.values().map(|section| section.len()).sum();
-    let share = bytes as f64 / (base.len() * 4) as f64;
+    let share = bytes as f64 / size_of_val(vectors.values()) as f64;
     let (wall, busy_build) = (start.elapsed().as_secs_f64(), busy_threads() - start_busy);
     println!("{prefix} {settings:?}");
     println!("build {wall:.2} s, {busy_build:.2} s of processors; {share:.3} of float32");
@@ -147,18 +143,6 @@ fn kept(folder: &Path) -> Result<Sections> {
         sections.insert(file.file_name().to_string_lossy().into_owned(), bytes);
     }
     Ok(sections)
-}
-
-/// The data of a `.npy` file and the length of its rows.
-fn read(path: &str) -> Result<(Vec<u8>, usize)> {
-    let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
-    let length = bytes.get(8..10).ok_or("not a .npy file")?;
-    let length = usize::from(u16::from_le_bytes([length[0], length[1]]));
-    let header = std::str::from_utf8(bytes.get(10..10 + length).ok_or("cut short")?)?;
-    let shape =
-        header.split_once('(').and_then(|(_, rest)| rest.split_once(')')).ok_or("no shape")?.0;
-    let columns = shape.split(',').nth(1).ok_or("not a matrix")?.trim().parse()?;
-    Ok((bytes[10 + length..].to_vec(), columns))
 }
 
 /// Seconds that this thread computed, where Linux tells, else of the wall clock: other programs

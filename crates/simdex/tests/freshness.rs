@@ -289,6 +289,23 @@ fn an_unchanged_database_is_not_compared_again() {
     }
 }
 
+/// A search keeps all that it learned, however much that is; a refresh then has nothing to compare.
+#[test]
+fn a_refresh_folds_what_a_search_learned() {
+    const MANY: u32 = 4097;
+    let scene = Scene::with_rows("delete", "posts", 20, DIM);
+    let engine = scene.engine().with_clock(from_the_future);
+    define_and_build(&engine, "i", &["posts"]);
+    let transaction = scene.db.unchecked_transaction().unwrap();
+    (0..MANY).for_each(|row| scene.put(1, &format!("new {row}"), &blob(&vector(row as u8))));
+    transaction.commit().unwrap();
+    let request = by_vector(Target::Index("i".into()), &vector(1), 3);
+    while engine.search(&request, &Silent).unwrap().plan.diffed {}
+    let report = engine.refresh("i", &Silent).unwrap();
+    assert_eq!((report.action, report.rows), (Action::Built, u64::from(MANY) + 20));
+    assert_eq!(engine.refresh("i", &Silent).unwrap().action, Action::Unchanged);
+}
+
 /// What is left of a collection may be rows of another size than the index has, or than the query.
 #[test]
 fn rows_of_another_size_are_no_answer() {

@@ -3,7 +3,7 @@
 use fixedbitset::FixedBitSet;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::{Index, Kind, Sections};
+use crate::index::{Index, Job, Kind, Previous, Sections};
 use crate::matrix::{Matrix, MatrixBuilder, Slab};
 use crate::observe::Observer;
 use crate::search::query::Query;
@@ -68,10 +68,31 @@ impl Layer {
         layers: &[Self],
         observer: &dyn Observer,
     ) -> Result<Self> {
-        let dim = layers.first().map_or(1, |layer| layer.vectors.dim());
-        let mut rows = Gathered::new(dim, layers.iter().map(Self::len).sum())?;
-        layers.iter().for_each(|layer| rows.take(layer));
-        rows.index(kind, recipe, observer)
+        Gathered::of(layers)?.index(kind, recipe, observer)
+    }
+
+    /// [`Layer::of_several`], from the structure of the first where its kind can start from that.
+    pub(super) fn folded(
+        kind: &dyn Kind,
+        recipe: &Recipe,
+        layers: &[Self],
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        let gathered = Gathered::of(layers)?;
+        let Some(base) = layers.first() else { return gathered.index(kind, recipe, observer) };
+        let Gathered { vectors, ids } = gathered;
+        let (vectors, ids) = (vectors.finish()?, Slab::from_slice(&ids));
+        // Its rows come first.
+        let mut same: Vec<Option<u32>> = base.live().map(|row| Some(row as u32)).collect();
+        same.resize(vectors.rows(), None);
+        let Recipe { metric, parameters, .. } = recipe;
+        let job = Job { vectors: &vectors, metric: *metric, parameters, folder: None, name: None };
+        let (sections, rows) = (&base.sections, base.rows());
+        let previous = Previous { sections, folder: None, rows, same: &same };
+        match kind.update_in(&job, &previous, observer)? {
+            Some(sections) => Self::open(kind, recipe, vectors, ids, sections),
+            None => Self::build(kind, recipe, vectors, ids, observer),
+        }
     }
 
     /// Opens what was built with other parameters.
@@ -177,6 +198,14 @@ impl Gathered {
     /// Room for `rows` rows.
     pub(super) fn new(dim: usize, rows: usize) -> Result<Self> {
         Ok(Self { vectors: MatrixBuilder::new(dim, rows)?, ids: Vec::with_capacity(rows) })
+    }
+
+    /// The rows of several layers that are not gone, in the layers' order.
+    fn of(layers: &[Layer]) -> Result<Self> {
+        let dim = layers.first().map_or(1, |layer| layer.vectors.dim());
+        let mut rows = Self::new(dim, layers.iter().map(Layer::len).sum())?;
+        layers.iter().for_each(|layer| rows.take(layer));
+        Ok(rows)
     }
 
     pub(super) fn push(&mut self, vector: &[f32], id: u64) {

@@ -43,7 +43,8 @@ pub enum Ids<'a> {
 ///
 /// The base holds the vectors as of the last build. What is added later lies in layers beside it
 /// that are searched exactly; what is removed is masked. Once the changes are more than a tenth of
-/// the base, and more than a few thousand, all is built anew, within the call that made them so.
+/// the base, and more than a few thousand, they become part of it, within the call that made them
+/// so: a graph takes them in and is built anew only after many; other kinds are built anew.
 pub struct Vectors {
     pub(super) recipe: Recipe,
     pub(super) kind: &'static dyn Kind,
@@ -266,18 +267,24 @@ impl Vectors {
     /// `Cancelled`, and those of the kind; then all is as before.
     pub fn rebuild(&mut self, observer: &dyn Observer) -> Result<()> {
         let base = Layer::of_several(self.kind, &self.recipe, &self.layers, observer)?;
-        self.layers = vec![base];
-        self.places = None;
-        self.segment = None;
+        self.replace_layers(base);
         Ok(())
     }
 
+    fn replace_layers(&mut self, base: Layer) {
+        self.layers = vec![base];
+        self.places = None;
+        self.segment = None;
+    }
+
+    /// Makes the layers one, once those beside the base cost searches more than that.
     fn fold_if_worn(&mut self) -> Result<()> {
         let base = self.layers.first().map_or(0, Layer::rows);
-        match wear::is_worn(base as u64, self.changes()) {
-            true => self.rebuild(&Silent),
-            false => Ok(()),
+        if wear::is_worn(base as u64, self.changes()) {
+            let base = Layer::folded(self.kind, &self.recipe, &self.layers, &Silent)?;
+            self.replace_layers(base);
         }
+        Ok(())
     }
 
     /// Rows added and removed since the base was built.

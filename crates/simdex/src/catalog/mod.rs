@@ -52,6 +52,11 @@ impl Definition {
         Ok(Self { name, folder, sources, kind, metric, parameters })
     }
 
+    /// Whether both say the same, wherever their files are.
+    fn is_alike(&self, other: &Self) -> bool {
+        Self { folder: other.folder.clone(), ..self.clone() } == *other
+    }
+
     /// What tells it from all other definitions: 32 hexadecimal digits.
     pub fn id(&self) -> &str {
         self.folder.strip_prefix(FOLDER_PREFIX).unwrap_or(&self.folder)
@@ -210,12 +215,14 @@ impl Catalog {
     /// # Errors
     /// `AlreadyExists` when the name is taken.
     pub fn add(&mut self, definition: Definition) -> Result<()> {
-        if self.get(&definition.name).is_ok() {
-            let message = format!("there is an index `{}` already", definition.name);
-            return Err(Error::new(ErrorKind::AlreadyExists, message).hint(Hint::command(
-                "choose another name, or drop it",
-                ["index", "drop", &definition.name],
-            )));
+        if let Ok(taken) = self.get(&definition.name) {
+            let name = &definition.name;
+            let message = format!("there is an index `{name}` already");
+            let hint = match taken.is_alike(&definition) {
+                true => Hint::command("it is just that; to build it", ["index", "build", name]),
+                false => Hint::command("choose another name, or drop it", ["index", "drop", name]),
+            };
+            return Err(Error::new(ErrorKind::AlreadyExists, message).hint(hint));
         }
         self.indexes.push(definition);
         Ok(())

@@ -76,7 +76,7 @@ fn update(
     let (sections, files) = generation.structure(folder)?;
     let same = snapshot.rows_in(&generation.base);
     let rows = generation.base.rows();
-    let previous = Previous { sections: &sections, folder: &files, rows, same: &same };
+    let previous = Previous { sections: &sections, folder: Some(&files), rows, same: &same };
     kind.update_in(job, &previous, observer)
 }
 
@@ -260,7 +260,9 @@ pub(super) fn refresh(
     let read = database.read()?;
     let rows = Rows::new(&definition.sources, &read)?;
     let seen = generation.manifest.seen.as_ref();
-    if seen.is_some() && seen == read.identity() {
+    // Searches record changes, however many.
+    let worn = is_worn(&generation.base, &generation.delta);
+    if !worn && seen.is_some() && seen == read.identity() {
         let report = summarize(definition, &generation, &generation.delta, start);
         return Ok(Report { skipped: generation.manifest.skipped, ..report });
     }

@@ -137,8 +137,8 @@ pub struct Job<'a> {
 pub struct Previous<'a> {
     /// What it made.
     pub sections: &'a Sections,
-    /// The folder with its files, which other processes may be reading.
-    pub folder: &'a Path,
+    /// The folder with its files, which other processes may be reading; `None`: the kind kept none.
+    pub folder: Option<&'a Path>,
     /// How many rows it had.
     pub rows: usize,
     /// For each row of now, the row of then that it is: same key, same vector.

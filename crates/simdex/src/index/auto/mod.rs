@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::flat::Flat;
 use crate::index::graph::{self, Graph};
-use crate::index::{Index, Kind, Parameter, Parameters, Sections};
+use crate::index::{Index, Job, Kind, Parameter, Parameters, Previous, Sections};
 use crate::matrix::{Matrix, Slab};
 use crate::observe::Observer;
 use crate::search::query::Query;
@@ -81,6 +81,25 @@ impl Kind for Auto {
         let (choice, sections) =
             probe::build(vectors, metric, parameters, &Policy::new(&Stopwatch), observer)?;
         with_choice(choice, sections)
+    }
+
+    fn updates(&self) -> bool {
+        true
+    }
+
+    /// A graph takes the changes in, and stays if it is still the better pick.
+    fn update_in(
+        &self,
+        job: &Job<'_>,
+        previous: &Previous<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Option<Sections>> {
+        if !matches!(choice(previous.sections), Ok(Choice { kind: Picked::Graph, .. })) {
+            return Ok(None);
+        }
+        let Some(sections) = Graph.update_in(job, previous, observer)? else { return Ok(None) };
+        let choice = probe::confirm(job, &sections, &Policy::new(&Stopwatch), observer)?;
+        choice.map(|choice| with_choice(choice, sections)).transpose()
     }
 
     fn open(

@@ -7,7 +7,7 @@ use cpu_time::ThreadTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::flat::Flat;
 use crate::index::graph::{self, Graph};
-use crate::index::{Index, Kind, Parameters, Sections};
+use crate::index::{Index, Job, Kind, Parameters, Sections};
 use crate::matrix::{Matrix, MatrixBuilder};
 use crate::observe::Observer;
 use crate::search::query::Query;
@@ -65,10 +65,8 @@ pub(super) fn build(
     observer: &dyn Observer,
 ) -> Result<(Choice, Sections)> {
     let recall = graph::target_recall(parameters)?;
-    let flat = Flat.build(vectors, metric, &Parameters::new(), observer)?;
-    let flat_index = Flat.open(vectors.clone(), metric, &Parameters::new(), &flat)?;
     let queries = queries(vectors, metric);
-    let scan = policy.meter.scan(&*flat_index, &queries, observer)?;
+    let (flat, scan) = try_flat(vectors, metric, (policy, &queries), observer)?;
     let exact = |reason| Ok((Choice { kind: Picked::Flat, reason }, flat.clone()));
     if scan <= policy.short {
         return exact(Reason::ShortScan { scan });
@@ -102,6 +100,28 @@ pub(super) fn build(
             Ok((Choice { kind: Picked::Graph, reason }, sections))
         }
     }
+}
+
+/// Whether a graph over these rows is still what [`build`] would pick; `None`: it may not be.
+/// O(n · dim).
+pub(super) fn confirm(
+    job: &Job<'_>,
+    sections: &Sections,
+    policy: &Policy<'_>,
+    observer: &dyn Observer,
+) -> Result<Option<Choice>> {
+    let Job { vectors, metric, parameters, .. } = *job;
+    let recall = graph::target_recall(parameters)?;
+    let queries = queries(vectors, metric);
+    let (_, scan) = try_flat(vectors, metric, (policy, &queries), observer)?;
+    let rows = (vectors, metric, parameters);
+    let Some(trial) = measure_graph(rows, sections, (policy, &queries), observer)? else {
+        return Ok(None);
+    };
+    let walk = trial.seconds;
+    let is_better = scan > policy.short && walk * policy.gain <= scan;
+    let reason = Reason::Faster { scan, walk, recall };
+    Ok(is_better.then_some(Choice { kind: Picked::Graph, reason }))
 }
 
 /// What a search of a graph costs.
@@ -150,10 +170,35 @@ fn try_graph(
         Err(error) if error.kind() == ErrorKind::Invalid => return Ok((None, Sections::new())),
         built => built?,
     };
-    let tuned = graph::open_tuned(vectors.clone(), metric, parameters, &sections, K)?;
-    let Some(graph::Tuned { index, distances }) = tuned else { return Ok((None, sections)) };
+    let rows = (vectors, metric, parameters);
+    Ok((measure_graph(rows, &sections, (policy, queries), observer)?, sections))
+}
+
+/// Measures a graph; `None` where it can't be tuned for the target recall.
+fn measure_graph(
+    (vectors, metric, parameters): (&Matrix, Metric, &Parameters),
+    sections: &Sections,
+    (policy, queries): (&Policy<'_>, &[Query]),
+    observer: &dyn Observer,
+) -> Result<Option<Trial>> {
+    let tuned = graph::open_tuned(vectors.clone(), metric, parameters, sections, K)?;
+    let Some(graph::Tuned { index, distances }) = tuned else { return Ok(None) };
     let seconds = policy.meter.walk((&*index, distances), queries, observer)?;
-    Ok((Some(Trial { rows: vectors.rows(), distances, seconds, power: 0.0 }), sections))
+    Ok(Some(Trial { rows: vectors.rows(), distances, seconds, power: 0.0 }))
+}
+
+/// Builds what scans all rows, and measures it.
+fn try_flat(
+    vectors: &Matrix,
+    metric: Metric,
+    (policy, queries): (&Policy<'_>, &[Query]),
+    observer: &dyn Observer,
+) -> Result<(Sections, f64)> {
+    let none = Parameters::new();
+    let flat = Flat.build(vectors, metric, &none, observer)?;
+    let index = Flat.open(vectors.clone(), metric, &none, &flat)?;
+    let scan = policy.meter.scan(&*index, queries, observer)?;
+    Ok((flat, scan))
 }
 
 /// Rows at equal distances, as queries.

@@ -1,6 +1,6 @@
 //! What is picked, with costs that are given instead of measured.
 
-use super::probe::{Meter, Policy, build};
+use super::probe::{Meter, Policy, build, confirm};
 use super::*;
 use crate::observe::Silent;
 use crate::search::query::Query;
@@ -91,6 +91,35 @@ fn few_rows_that_no_graph_is_tuned_for() {
     let choice = pick(&gaussian(40), 4, 0.0, 0.0);
     assert_eq!(choice.kind, Picked::Flat);
     assert!(matches!(choice.reason, Reason::OutOfReach { rows: 10, .. }), "{choice:?}");
+}
+
+#[test]
+fn a_graph_that_took_changes_in_stays_while_it_is_the_better_pick() {
+    let vectors = Matrix::from_slice(&clustered(6000, 24), 24).unwrap();
+    let (metric, none) = (Metric::L2, Parameters::new());
+    let sections = Graph.build(&vectors, metric, &none, &Silent).unwrap();
+    let job = Job { vectors: &vectors, metric, parameters: &none, folder: None, name: None };
+    let confirmed = |short, distance| {
+        let costs = Costs { distance, rows: vectors.rows() };
+        let policy = Policy { short, ..Policy::new(&costs) };
+        confirm(&job, &sections, &policy, &Silent).unwrap()
+    };
+    let choice = confirmed(0.0, 1.0).unwrap();
+    assert_eq!(choice.kind, Picked::Graph);
+    assert!(matches!(choice.reason, Reason::Faster { scan: 6000.0, .. }), "{choice:?}");
+    assert_eq!(confirmed(6000.0, 1.0), None, "a scan is short");
+    assert_eq!(confirmed(0.0, 100.0), None, "a scan is as fast");
+}
+
+#[test]
+fn what_is_flat_is_picked_again() {
+    let vectors = Matrix::from_slice(&[1.0, 2.0], 1).unwrap();
+    let (metric, none) = (Metric::L2, Parameters::new());
+    let sections = Auto.build(&vectors, metric, &none, &Silent).unwrap();
+    let job = Job { vectors: &vectors, metric, parameters: &none, folder: None, name: None };
+    let same = [Some(0), Some(1)];
+    let previous = Previous { sections: &sections, folder: None, rows: 2, same: &same };
+    assert!(Auto.update_in(&job, &previous, &Silent).unwrap().is_none());
 }
 
 #[test]

@@ -237,6 +237,30 @@ pub(super) fn finish(points: &Points, plan: &Plan, links: &mut Links) {
     *links = Links { edges, degree };
 }
 
+/// Lets a node inherit neighbours from an earlier graph: those that stayed, and in place of each
+/// that is gone, those of its neighbours that stayed. What is too long is cut.
+///
+/// The repair of FreshDiskANN (Singh et al. 2021, arXiv:2105.09613, Alg. 4).
+pub(super) fn inherit(
+    points: &Points,
+    plan: &Plan,
+    links: &mut Links,
+    heirs: std::ops::Range<u32>,
+    neighbors: impl Fn(u32, &mut Vec<u32>) + Sync,
+) {
+    let lists = links.edges.par_chunks_exact_mut(links.degree.max(1)).zip(heirs);
+    lists.for_each_init(Scratch::default, |scratch, (places, node)| {
+        let mut list = Vec::new();
+        neighbors(node, &mut list);
+        if list.len() > plan.pruning.degree {
+            cut(points, plan, node, &mut list, scratch);
+        }
+        for (place, neighbor) in places.iter_mut().zip(list) {
+            *place = neighbor;
+        }
+    });
+}
+
 #[derive(Default)]
 struct Scratch {
     walks: Vec<Walk>,

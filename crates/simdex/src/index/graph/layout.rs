@@ -19,9 +19,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Sections;
 use crate::kernels::Kernels;
-use crate::matrix::{Matrix, Slab};
+use crate::matrix::Slab;
 
-use super::codes::{RecordsView, Shape};
+use super::basis::Basis;
+use super::codes::{Coder, RecordsView, Shape};
 use super::pool::NODE_LIMIT;
 use super::tune::Curve;
 use super::walk::Field;
@@ -41,6 +42,9 @@ pub(super) struct Header {
     /// The gain of each block of a code.
     pub(super) gains: Vec<f32>,
     pub(super) curve: Curve,
+    /// Nodes that came and went since all were linked anew.
+    #[serde(default)]
+    pub(super) changed: usize,
 }
 
 /// The version that this code writes and reads.
@@ -83,7 +87,7 @@ impl Layout {
     }
 
     /// O(1) but for the header.
-    pub(super) fn read(sections: &Sections, vectors: &Matrix, point_dim: usize) -> Result<Self> {
+    pub(super) fn read(sections: &Sections, rows: usize, point_dim: usize) -> Result<Self> {
         let section = |name: &'static str| {
             sections.get(name).ok_or_else(|| {
                 damaged("a section of the graph is missing".into()).with("section", name)
@@ -108,7 +112,7 @@ impl Layout {
             rows: section("graph.rows")?.cast()?,
             header,
         };
-        layout.check(vectors.rows(), point_dim)?;
+        layout.check(rows, point_dim)?;
         Ok(layout)
     }
 
@@ -143,11 +147,21 @@ impl Layout {
         Shape::new(kept, self.header.head)
     }
 
+    pub(super) fn coder(&self, kernels: Kernels) -> Coder {
+        let basis = Basis::read(self.basis.clone(), self.mean.len());
+        let Header { head, gains, .. } = &self.header;
+        Coder::new(kernels, self.mean.to_vec(), basis, *head, gains.clone())
+    }
+
+    pub(super) fn records(&self) -> RecordsView<'_> {
+        RecordsView::new(&self.heads, &self.tails, self.shape())
+    }
+
     pub(super) fn field(&self, kernels: Kernels) -> Field<'_> {
         Field {
             kernels,
             nodes: self.header.nodes as u32,
-            records: RecordsView::new(&self.heads, &self.tails, self.shape()),
+            records: self.records(),
             reach: self.header.reach,
             edges: &self.edges,
             degree: self.header.degree,

@@ -16,11 +16,12 @@ mod settings;
 mod space;
 mod tune;
 mod unique;
+mod update;
 mod walk;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::huge::filled;
-use crate::index::{Index, Kind, Parameter, Parameters, Sections};
+use crate::index::{Index, Job, Kind, Parameter, Parameters, Previous, Sections};
 use crate::kernels::Kernels;
 use crate::matrix::{Matrix, Slab};
 use crate::observe::Observer;
@@ -75,14 +76,7 @@ impl Kind for Graph {
         parameters: &Parameters,
         observer: &dyn Observer,
     ) -> Result<Sections> {
-        let plan = Plan {
-            pruning: Pruning {
-                degree: number(parameters, "degree")? as usize,
-                alpha: number(parameters, "alpha")? as f32,
-            },
-            width: number(parameters, "effort")? as usize,
-            slack: SLACK,
-        };
+        let plan = plan(parameters)?;
         if vectors.rows() >= NODE_LIMIT {
             return Err(Error::new(ErrorKind::Invalid, "too many rows for a graph"));
         }
@@ -90,39 +84,31 @@ impl Kind for Graph {
         let space = Space::of(vectors, metric);
         let own = space.points(vectors);
         let (values, dim) = (own.as_deref().unwrap_or(vectors.values()), space.point_dim());
-        let mut groups = Groups::of(values, dim);
+        let groups = Groups::of(values, dim);
         let order = groups.representatives();
         let mean = mean(values, dim);
         let basis = Basis::learn(kernels, values, &mean);
         let coder = Coder::learn(kernels, mean, basis, values);
         observer.checkpoint()?;
-        let mut records = encode(&coder, values, dim, &order);
+        let records = encode(&coder, values, dim, &order);
         let points =
             Points { kernels, space, values, dim, order: &order, coder: &coder, records: &records };
-        let (mut links, mut entries, curve) = link(&points, &plan, observer)?;
-        reorder::reorder(&mut links, &mut entries, &mut groups, &mut records, coder.shape());
-        let header = Header {
-            version: VERSION,
-            nodes: order.len(),
-            degree: links.degree,
-            radius: space.radius(),
-            head: coder.shape().head,
-            reach: build::REACH,
-            gains: coder.gains().to_vec(),
-            curve,
-        };
-        Layout {
-            header,
-            mean: Slab::from_slice(coder.mean()),
-            basis: coder.basis().write(),
-            heads: Slab::from_slice(&records.heads),
-            tails: Slab::from_slice(&records.tails),
-            edges: Slab::from_slice(&links.edges),
-            entries: Slab::from_slice(&entries),
-            starts: Slab::from_slice(&groups.starts),
-            rows: Slab::from_slice(&groups.rows),
-        }
-        .write()
+        let links = Links::new(order.len(), &plan);
+        let linked = link(&points, &plan, (links, 0), observer)?;
+        layout(linked, groups, records, (&coder, space.radius()), 0).write()
+    }
+
+    fn updates(&self) -> bool {
+        true
+    }
+
+    fn update_in(
+        &self,
+        job: &Job<'_>,
+        previous: &Previous<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Option<Sections>> {
+        update::update(job, previous, observer)
     }
 
     fn open(
@@ -134,6 +120,15 @@ impl Kind for Graph {
     ) -> Result<Box<dyn Index>> {
         Ok(Box::new(GraphIndex::open(vectors, metric, parameters, sections)?))
     }
+}
+
+/// How `parameters` say to build.
+fn plan(parameters: &Parameters) -> Result<Plan> {
+    let pruning = Pruning {
+        degree: number(parameters, "degree")? as usize,
+        alpha: number(parameters, "alpha")? as f32,
+    };
+    Ok(Plan { pruning, width: number(parameters, "effort")? as usize, slack: SLACK })
 }
 
 /// The parameter that says how many of the true nearest rows to find.
@@ -209,14 +204,31 @@ fn encode(coder: &Coder, values: &[f32], dim: usize, order: &[u32]) -> Records {
 /// How many points share a pass over the basis.
 const ENCODED_TOGETHER: usize = 16;
 
-/// Links all points but some, measures how well those are found, and links them too.
-fn link(points: &Points, plan: &Plan, observer: &dyn Observer) -> Result<(Links, Vec<u32>, Curve)> {
+/// A graph whose nodes are all linked.
+struct Linked {
+    links: Links,
+    entries: Vec<u32>,
+    curve: Curve,
+}
+
+/// How many nodes join only when it has been measured how well they are found.
+fn held_out(nodes: usize) -> usize {
+    if nodes >= LEAST { HELD_OUT } else { 0 }
+}
+
+/// Links all points but some, measures how well those are found, and links them too. Nodes before
+/// `done` are linked.
+fn link(
+    points: &Points,
+    plan: &Plan,
+    (mut links, done): (Links, usize),
+    observer: &dyn Observer,
+) -> Result<Linked> {
     let nodes = points.nodes();
-    let held_out = if nodes >= LEAST { HELD_OUT } else { 0 };
+    let held_out = held_out(nodes);
     let joined = nodes - held_out;
     let entries: Vec<u32> = (0..nodes.min(1) as u32).collect();
-    let mut links = Links::new(nodes, plan);
-    build::link(points, plan, &mut links, 0..joined, observer)?;
+    build::link(points, plan, &mut links, done..joined, observer)?;
     let mut curve = Curve::default();
     if held_out > 0 {
         curve = Curve::measure(points, &links, joined as u32, &entries);
@@ -225,7 +237,41 @@ fn link(points: &Points, plan: &Plan, observer: &dyn Observer) -> Result<(Links,
     build::link(points, plan, &mut links, joined..nodes, observer)?;
     build::finish(points, plan, &mut links);
     let entries = connect::connect(points, &mut links, entries);
-    Ok((links, entries, curve))
+    Ok(Linked { links, entries, curve })
+}
+
+/// Puts the nodes in the order in which they are walked.
+fn layout(
+    linked: Linked,
+    mut groups: Groups,
+    mut records: Records,
+    (coder, radius): (&Coder, f64),
+    changed: usize,
+) -> Layout {
+    let Linked { mut links, mut entries, curve } = linked;
+    reorder::reorder(&mut links, &mut entries, &mut groups, &mut records, coder.shape());
+    let header = Header {
+        version: VERSION,
+        nodes: groups.nodes(),
+        degree: links.degree,
+        radius,
+        head: coder.shape().head,
+        reach: build::REACH,
+        gains: coder.gains().to_vec(),
+        curve,
+        changed,
+    };
+    Layout {
+        header,
+        mean: Slab::from_slice(coder.mean()),
+        basis: coder.basis().write(),
+        heads: Slab::from_slice(&records.heads),
+        tails: Slab::from_slice(&records.tails),
+        edges: Slab::from_slice(&links.edges),
+        entries: Slab::from_slice(&entries),
+        starts: Slab::from_slice(&groups.starts),
+        rows: Slab::from_slice(&groups.rows),
+    }
 }
 
 #[cfg(test)]

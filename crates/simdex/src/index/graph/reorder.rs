@@ -14,7 +14,7 @@ pub(super) fn reorder(
     records: &mut Records,
     shape: Shape,
 ) {
-    let nodes = groups.starts.len() - 1;
+    let nodes = groups.nodes();
     let order = breadth_first(links, entries, nodes);
     let mut number = vec![NO_NODE; nodes];
     for (new, &old) in order.iter().enumerate() {
@@ -26,15 +26,7 @@ pub(super) fn reorder(
     links.edges = lists.collect();
     records.heads = moved(&records.heads, shape.head_bytes(), &order);
     records.tails = moved(&records.tails, shape.tail_bytes(), &order);
-    let (mut starts, mut rows) = (vec![0], Vec::with_capacity(groups.rows.len()));
-    for &old in &order {
-        let old = old as usize;
-        rows.extend_from_slice(
-            &groups.rows[groups.starts[old] as usize..groups.starts[old + 1] as usize],
-        );
-        starts.push(rows.len() as u32);
-    }
-    *groups = Groups { starts, rows };
+    *groups = groups.in_order(&order);
 }
 
 /// `codes` of `bytes` each, in `order`.

@@ -12,7 +12,6 @@ use crate::search::query::Query;
 use crate::search::rerank::nearest;
 use crate::types::{Metric, Neighbor};
 
-use super::basis::Basis;
 use super::codes::{Coder, Target};
 use super::layout::Layout;
 use super::pool::Stop;
@@ -78,13 +77,11 @@ impl GraphIndex {
         sections: &Sections,
     ) -> Result<Self> {
         let point_dim = Space::new(vectors.dim(), metric, 0.0).point_dim();
-        let layout = Layout::read(sections, &vectors, point_dim)?;
+        let layout = Layout::read(sections, vectors.rows(), point_dim)?;
         let kernels = Kernels::detect();
-        let basis = Basis::read(layout.basis.clone(), point_dim);
-        let (head, gains) = (layout.header.head, layout.header.gains.clone());
         Ok(Self {
             space: Space::new(vectors.dim(), metric, layout.header.radius),
-            coder: Coder::new(kernels, layout.mean.to_vec(), basis, head, gains),
+            coder: layout.coder(kernels),
             ranker: Ranker { vectors, metric, kernels },
             layout,
             recall: number(parameters, "recall")?,
@@ -380,6 +377,10 @@ impl Index for GraphIndex {
             }
         };
         facts.push(end);
+        if header.changed > 0 {
+            let label = "nodes that came or went since all were linked";
+            facts.push((label.into(), header.changed.to_string()));
+        }
         facts.extend(header.curve.points.iter().map(|point| {
             let label = format!("recall@{} at margin {}", point.k, point.margin);
             let error = 2.0 * point.error;

@@ -33,6 +33,13 @@ impl Space {
         Self { metric, dim, radius }
     }
 
+    /// Whether the points of `vectors` are where this space has them: none is longer than the
+    /// longest row it was made for. O(rows · dim) for `Dot`, else O(1).
+    pub(super) fn has_room_for(&self, vectors: &Matrix) -> bool {
+        // What is written of a number with a fraction may not be read as the very same.
+        Self::of(vectors, self.metric).radius <= self.radius * (1.0 + 1e-12)
+    }
+
     pub(super) fn radius(&self) -> f64 {
         self.radius
     }

@@ -20,7 +20,7 @@ fn normal(random: &mut Random) -> f32 {
 }
 
 /// `n` vectors around `centres` points, those spread 1 and the vectors `spread` around them.
-fn clustered(n: usize, dim: usize, centres: usize, spread: f32) -> Vec<f32> {
+pub(super) fn clustered(n: usize, dim: usize, centres: usize, spread: f32) -> Vec<f32> {
     let mut random = Random::new(11);
     let centres: Vec<f32> = (0..centres * dim).map(|_| normal(&mut random)).collect();
     let mut out = Vec::with_capacity(n * dim);
@@ -49,7 +49,7 @@ fn exact(vectors: &Matrix, query: &Query, k: usize, allowed: Option<&FixedBitSet
 }
 
 /// The share of the `k` places whose score is as good as the exact one: equal rows are equal.
-fn recall(vectors: &Matrix, query: &Query, k: usize, found: &[u32]) -> f64 {
+pub(super) fn recall(vectors: &Matrix, query: &Query, k: usize, found: &[u32]) -> f64 {
     let truth = exact(vectors, query, k, None);
     let Some(&last) = truth.last() else { return 1.0 };
     let is_hit = |&&row: &&u32| {

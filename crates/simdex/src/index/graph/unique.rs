@@ -36,10 +36,30 @@ impl Groups {
         Self { starts, rows }
     }
 
+    /// How many nodes there are.
+    pub(super) fn nodes(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// The rows of a node.
+    pub(super) fn rows_of(&self, node: u32) -> &[u32] {
+        let node = node as usize;
+        &self.rows[self.starts[node] as usize..self.starts[node + 1] as usize]
+    }
+
     /// One row of each node.
     pub(super) fn representatives(&self) -> Vec<u32> {
-        let starts = &self.starts[..self.starts.len() - 1];
-        starts.iter().map(|&start| self.rows[start as usize]).collect()
+        (0..self.nodes() as u32).map(|node| self.rows_of(node)[0]).collect()
+    }
+
+    /// The same nodes in another order: all of them, each once.
+    pub(super) fn in_order(&self, order: &[u32]) -> Self {
+        let (mut starts, mut rows) = (vec![0], Vec::with_capacity(self.rows.len()));
+        for &node in order {
+            rows.extend_from_slice(self.rows_of(node));
+            starts.push(rows.len() as u32);
+        }
+        Self { starts, rows }
     }
 }
 

@@ -28,14 +28,13 @@ pub(super) fn update(
     previous: &Previous<'_>,
     observer: &dyn Observer,
 ) -> Result<Option<Sections>> {
-    let (Some(folder), Ok(record)) = (job.folder, Record::read(previous.sections)) else {
-        return Ok(None);
-    };
+    let (Some(folder), Some(earlier)) = (job.folder, previous.folder) else { return Ok(None) };
+    let Ok(record) = Record::read(previous.sections) else { return Ok(None) };
     let changes = previous.same.iter().filter(|same| same.is_none()).count();
     if record.files.is_none() || changes as f64 > MOST_CHANGES * job.vectors.rows() as f64 {
         return Ok(None);
     }
-    match updated(plugin, job, folder, previous, &record, observer) {
+    match updated(plugin, job, (earlier, folder), previous, &record, observer) {
         Ok(Some(sections)) => Ok(Some(sections)),
         Ok(None) => Ok(None),
         Err(error) if matches!(error.kind(), ErrorKind::Plugin | ErrorKind::Damaged) => {
@@ -50,7 +49,7 @@ pub(super) fn update(
 fn updated(
     plugin: &Plugin,
     job: &Job<'_>,
-    folder: &Path,
+    (earlier, folder): (&Path, &Path),
     previous: &Previous<'_>,
     record: &Record,
     observer: &dyn Observer,
@@ -62,7 +61,7 @@ fn updated(
     if !description.updates || !description.persistent || description.version != record.version {
         return Ok(None);
     }
-    copy_folder(previous.folder, folder)?;
+    copy_folder(earlier, folder)?;
     let open = OpenParams {
         folder: folder.to_owned(),
         metric: job.metric.into(),

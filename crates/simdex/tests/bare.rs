@@ -152,6 +152,30 @@ fn many_changes_build_anew() {
     }
 }
 
+/// Under the ids that they had, and without those that are gone.
+#[test]
+fn a_graph_takes_many_changes_in() {
+    const DIM: usize = 4;
+    let mut state = 1_u64;
+    let mut number = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 40) as f32 / (1_u64 << 24) as f32
+    };
+    let rows: Vec<f32> = (0..8200 * DIM).map(|_| number()).collect();
+    let (base, added) = rows.split_at(5000 * DIM);
+    let mut index = build("graph", Metric::L2, base, DIM);
+    assert_eq!(index.remove(&(0..1000).collect::<Vec<_>>()).unwrap(), 1000);
+    assert_eq!(index.add(added).unwrap(), 5000..8200);
+    let facts = index.facts();
+    let fact = |part: &str| facts.iter().find(|(label, _)| label.contains(part)).unwrap().1.clone();
+    assert_eq!((fact("changed since the base"), fact("came or went")), ("0".into(), "4200".into()));
+    let found = index.search_batch(&rows, 1).unwrap();
+    let found: Vec<Option<u64>> = found.iter().map(|hits| hits.first().map(|hit| hit.id)).collect();
+    assert!(found.iter().flatten().all(|id| (1000..8200).contains(id)));
+    let hits = (1000..8200).filter(|&id| found[id as usize] == Some(id)).count();
+    assert!(hits >= 7200 * 98 / 100, "{hits} of 7200 rows are found by their own vectors");
+}
+
 #[test]
 fn files_of_the_other_kind_and_files_that_are_none() {
     let folder = tempfile::tempdir().unwrap();

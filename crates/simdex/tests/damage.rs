@@ -8,10 +8,15 @@ use std::path::{Path, PathBuf};
 
 use common::sidecar::{Copy, home, settle};
 use common::*;
+use simdex::catalog::Catalog;
+use simdex::catalog::folder::IndexFolder;
+use simdex::catalog::generation::Generation;
+use simdex::catalog::home::Home;
 use simdex::engine::api::*;
+use simdex::index::plugin::{Limits, Plugins};
 use simdex::observe::Silent;
 use simdex::store::Id;
-use simdex::{Engine, Metric};
+use simdex::{Engine, ErrorKind, Metric};
 
 const DIM: usize = 4;
 
@@ -266,6 +271,30 @@ fn files_of_another_index_are_noticed_and_mended() {
 }
 
 /// A delta is of one base. Here a manifest with a checksum that fits names one of another base.
+/// What a build takes over from the one before would be under a checksum of its own from then on.
+#[test]
+fn what_is_taken_over_is_checked_though_it_was_opened() {
+    let scene = Scene::with_rows("delete", "posts", 50, DIM);
+    let engine = scene.engine();
+    engine.define(of_kind("graph", new_index("i", &["posts"]))).unwrap();
+    engine.build("i", &Silent).unwrap();
+    let home = Home::locate(&scene.path(), None).unwrap();
+    let catalog = Catalog::load(&home).unwrap().catalog;
+    let definition = catalog.get("i").unwrap();
+    let path = Catalog::folder(definition, &home);
+    let folder = IndexFolder::new(path.clone(), home.permissions().clone());
+    let plugins = Plugins::new(Vec::new(), Limits::default());
+    let generation = Generation::open(definition, &folder, &plugins).unwrap().unwrap();
+    assert!(generation.structure(&folder).is_ok());
+    let files = std::fs::read_dir(&path).unwrap().map(|file| file.unwrap().path());
+    let mut segments = files.filter(|file| file.extension().is_some_and(|end| end == "segment"));
+    let segment = segments.next().unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    assert_eq!(generation.structure(&folder).unwrap_err().kind(), ErrorKind::Damaged);
+}
+
 #[test]
 fn a_delta_of_another_base_is_noticed() {
     let victim = Victim::new();

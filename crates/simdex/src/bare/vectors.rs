@@ -41,10 +41,11 @@ pub enum Ids<'a> {
 
 /// Vectors in memory or in a mapped file, under an index of any kind.
 ///
-/// The base holds the vectors as of the last build. What is added later lies in layers beside it
-/// that are searched exactly; what is removed is masked. Once the changes are more than a tenth of
-/// the base, and more than a few thousand, they become part of it, within the call that made them
-/// so: a graph takes them in and is built anew only after many; other kinds are built anew.
+/// The base holds the vectors as of the last build or fold. What is added later lies in layers
+/// beside it that are searched exactly; what is removed is masked. Once the changes are more than a
+/// tenth of the base, and more than a few thousand, they are folded: they become part of the base,
+/// within the call that made them so many. A graph takes them in, and is built anew only after
+/// many; other kinds are built anew.
 pub struct Vectors {
     pub(super) recipe: Recipe,
     pub(super) kind: &'static dyn Kind,
@@ -121,7 +122,7 @@ impl Vectors {
     /// Facts about the structure: (label, value).
     pub fn facts(&self) -> Vec<(String, String)> {
         let mut facts = self.layers.first().map(Layer::facts).unwrap_or_default();
-        facts.push(("changed since the build".into(), self.changes().to_string()));
+        facts.push(("changed since the base was made".into(), self.changes().to_string()));
         facts
     }
 
@@ -174,7 +175,7 @@ impl Vectors {
     }
 
     /// Adds `vectors` (n × dim, row-major) and returns their ids, which follow on the highest so far.
-    /// O(n · dim), and now and then a build.
+    /// O(n · dim), and now and then what taking the layers into the base costs.
     ///
     /// # Errors
     /// `Invalid` for vectors that can't be used; then nothing is added.
@@ -229,7 +230,7 @@ impl Vectors {
     /// Removes the vectors with these ids and returns how many there were; others are ignored.
     ///
     /// # Errors
-    /// Those of the build that may follow.
+    /// Those of taking the changes into the base, which may follow.
     pub fn remove(&mut self, ids: &[u64]) -> Result<usize> {
         let places = places(&mut self.places, &self.layers)?;
         let mut removed = 0;
@@ -245,8 +246,8 @@ impl Vectors {
         Ok(removed)
     }
 
-    /// Sets a parameter that applies to searches, such as a graph's `recall`; others count from the
-    /// next build on. O(1).
+    /// Sets a parameter that applies to searches, such as a graph's `recall`; others count for what
+    /// is built from then on. O(1).
     ///
     /// # Errors
     /// `Invalid` when the kind has no such parameter or the value can't be used.

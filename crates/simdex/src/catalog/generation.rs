@@ -192,12 +192,13 @@ impl Generation {
         Ok(Self { manifest: manifest.clone(), base, index, delta, tail, newly_proven })
     }
 
-    /// What the kind made, and the folder with its files.
+    /// What the kind made, every byte of it checked, and the folder with its files. O(size).
     ///
     /// # Errors
     /// `Damaged`; `NotFound` when another process has just replaced it.
     pub fn structure(&self, folder: &IndexFolder) -> Result<(Sections, PathBuf)> {
         let Opened { segment, .. } = folder.open(&self.manifest.base)?;
+        segment.check()?;
         Ok((kind_sections(&segment)?, folder.files_of(&self.manifest.base)?))
     }
 

@@ -374,7 +374,7 @@ pub enum Action {
     Unchanged,
     /// Changes were written beside the built structure.
     Refreshed,
-    /// The structure was built anew.
+    /// The structure was built, anew or from the one before.
     Built,
 }
 

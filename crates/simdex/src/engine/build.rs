@@ -62,6 +62,10 @@ impl Before<'_> {
 }
 
 /// Makes the structure from that of a generation. `None`: it has to be built anew.
+///
+/// # Errors
+/// `Damaged` when that can't be trusted: every byte is checked, since what is taken over would be
+/// under a checksum of its own from then on.
 fn update(
     kind: &AnyKind,
     job: &Job<'_>,
@@ -125,7 +129,13 @@ fn make(
         let job = Job { vectors, metric, parameters, folder: Some(files), name };
         let updated = match before {
             Before::Worn(generation) => {
-                update(&kind, &job, &snapshot, generation, locked.folder(), observer)?
+                match update(&kind, &job, &snapshot, generation, locked.folder(), observer) {
+                    Err(error) if error.kind() == ErrorKind::Damaged => {
+                        notices.push(damage_notice(&definition.name, &error));
+                        None
+                    }
+                    outcome => outcome?,
+                }
             }
             Before::Built(_) => None,
         };

@@ -233,8 +233,8 @@ pub trait Kind: Sync + Send {
         self.build(job.vectors, job.metric, job.parameters, observer)
     }
 
-    /// [`Kind::build_in`] from an earlier build, at a cost that follows the changes; `None` where it
-    /// can't, and then the folder is as empty as it was.
+    /// [`Kind::build_in`] from an earlier build, at a cost that follows the changes but for looking
+    /// at all rows; `None` where it can't, and then the folder is as empty as it was.
     ///
     /// # Errors
     /// As [`Kind::build`].

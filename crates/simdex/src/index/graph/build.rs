@@ -237,28 +237,39 @@ pub(super) fn finish(points: &Points, plan: &Plan, links: &mut Links) {
     *links = Links { edges, degree };
 }
 
-/// Lets a node inherit neighbours from an earlier graph: those that stayed, and in place of each
-/// that is gone, those of its neighbours that stayed. What is too long is cut.
+/// How many nodes inherit between two looks at the observer.
+const HEIRS_TOGETHER: usize = 1 << 14;
+
+/// Links the first nodes to what they inherit from an earlier graph, cut to the final degree.
 ///
-/// The repair of FreshDiskANN (Singh et al. 2021, arXiv:2105.09613, Alg. 4).
+/// With neighbours of lost neighbours among it, this is the repair of FreshDiskANN (Singh et al.
+/// 2021, arXiv:2105.09613, Alg. 4).
 pub(super) fn inherit(
     points: &Points,
     plan: &Plan,
     links: &mut Links,
-    heirs: std::ops::Range<u32>,
-    neighbors: impl Fn(u32, &mut Vec<u32>) + Sync,
-) {
-    let lists = links.edges.par_chunks_exact_mut(links.degree.max(1)).zip(heirs);
-    lists.for_each_init(Scratch::default, |scratch, (places, node)| {
-        let mut list = Vec::new();
-        neighbors(node, &mut list);
-        if list.len() > plan.pruning.degree {
-            cut(points, plan, node, &mut list, scratch);
-        }
-        for (place, neighbor) in places.iter_mut().zip(list) {
-            *place = neighbor;
-        }
-    });
+    (heirs, inherited): (usize, impl Fn(u32) -> Vec<u32> + Sync),
+    observer: &dyn Observer,
+) -> Result<()> {
+    let degree = links.degree.max(1);
+    for (at, edges) in links.edges[..heirs * degree].chunks_mut(HEIRS_TOGETHER * degree).enumerate()
+    {
+        observer.checkpoint()?;
+        let first = at * HEIRS_TOGETHER;
+        let lists = edges.par_chunks_exact_mut(degree).enumerate();
+        lists.for_each_init(Scratch::default, |scratch, (at, places)| {
+            let node = (first + at) as u32;
+            let mut list = inherited(node);
+            if list.len() > plan.pruning.degree {
+                cut(points, plan, node, &mut list, scratch);
+            }
+            for (place, neighbor) in places.iter_mut().zip(list) {
+                *place = neighbor;
+            }
+        });
+        observer.progress("mending", first as u64, Some(heirs as u64));
+    }
+    Ok(())
 }
 
 #[derive(Default)]

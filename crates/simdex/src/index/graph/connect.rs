@@ -47,7 +47,7 @@ fn attach(links: &mut Links, node: u32, near: impl Iterator<Item = u32> + Clone)
 }
 
 /// The nodes that a walk could come to.
-fn reachable(points: &Points, links: &Links, entries: &[u32]) -> FixedBitSet {
+pub(super) fn reachable(points: &Points, links: &Links, entries: &[u32]) -> FixedBitSet {
     let field = links.field(points);
     let mut reached = FixedBitSet::with_capacity(points.nodes());
     let mut open: Vec<u32> = Vec::new();

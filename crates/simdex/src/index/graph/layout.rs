@@ -33,7 +33,7 @@ pub(super) struct Header {
     pub(super) version: u32,
     pub(super) nodes: usize,
     pub(super) degree: usize,
-    /// Length of the longest row; 0 unless the metric is dot.
+    /// No row is longer; 0 unless the metric is dot.
     pub(super) radius: f64,
     /// How many blocks of a code are its head.
     pub(super) head: usize,
@@ -42,7 +42,10 @@ pub(super) struct Header {
     /// The gain of each block of a code.
     pub(super) gains: Vec<f32>,
     pub(super) curve: Curve,
-    /// Nodes that came and went since all were linked anew.
+    /// How many nodes there were when all were linked anew; `None`: these.
+    #[serde(default)]
+    pub(super) linked: Option<usize>,
+    /// How many came and went since.
     #[serde(default)]
     pub(super) changed: usize,
 }

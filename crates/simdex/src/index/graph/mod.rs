@@ -95,7 +95,8 @@ impl Kind for Graph {
             Points { kernels, space, values, dim, order: &order, coder: &coder, records: &records };
         let links = Links::new(order.len(), &plan);
         let linked = link(&points, &plan, (links, 0), observer)?;
-        layout(linked, groups, records, (&coder, space.radius()), 0).write()
+        let history = (order.len(), 0);
+        layout(linked, groups, records, (&coder, space.radius()), history).write()
     }
 
     fn updates(&self) -> bool {
@@ -246,7 +247,7 @@ fn layout(
     mut groups: Groups,
     mut records: Records,
     (coder, radius): (&Coder, f64),
-    changed: usize,
+    (linked_anew, changed): (usize, usize),
 ) -> Layout {
     let Linked { mut links, mut entries, curve } = linked;
     reorder::reorder(&mut links, &mut entries, &mut groups, &mut records, coder.shape());
@@ -259,6 +260,7 @@ fn layout(
         reach: build::REACH,
         gains: coder.gains().to_vec(),
         curve,
+        linked: Some(linked_anew),
         changed,
     };
     Layout {

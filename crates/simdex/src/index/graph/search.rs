@@ -90,6 +90,11 @@ impl GraphIndex {
         })
     }
 
+    /// The target.
+    pub(super) fn recall(&self) -> f64 {
+        self.recall
+    }
+
     /// Distances that a search for `k` rows estimates; `None` where no margin reaches the target.
     pub(super) fn distances(&self, k: usize) -> Option<f64> {
         let reached = self.layout.header.curve.margin(self.recall, k);

@@ -1,5 +1,7 @@
 //! Every metric as squared Euclidean distance: what the graph is built and walked in.
 
+use std::ops::RangeInclusive;
+
 use crate::matrix::Matrix;
 use crate::types::Metric;
 
@@ -7,14 +9,14 @@ use crate::types::Metric;
 ///
 /// - `L2`: as they are.
 /// - `Cosine`: scaled to length 1.
-/// - `Dot`: a further dimension brings every row to the length of the longest one, and is zero
+/// - `Dot`: a further dimension brings every row to a length that none exceeds, and is zero
 ///   for queries, which are scaled to that length (Bachrach et al. 2014, "Speeding up the Xbox
 ///   recommender system"): ‖q − x‖² = 2·(radius² − ⟨q, x⟩).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Space {
     metric: Metric,
     dim: usize,
-    /// The length of the longest row; only for `Dot`.
+    /// At least the length of the longest row; only for `Dot`.
     radius: f64,
 }
 
@@ -33,11 +35,15 @@ impl Space {
         Self { metric, dim, radius }
     }
 
-    /// Whether the points of `vectors` are where this space has them: none is longer than the
-    /// longest row it was made for. O(rows · dim) for `Dot`, else O(1).
-    pub(super) fn has_room_for(&self, vectors: &Matrix) -> bool {
+    /// Whether the longest of `vectors` has a length among these shares of this space's radius:
+    /// longer rows have no point, and among much shorter ones the further dimension is all that
+    /// tells. O(rows · dim) for `Dot`; the others have no radius.
+    pub(super) fn suits(&self, vectors: &Matrix, shares: RangeInclusive<f64>) -> bool {
+        let longest = Self::of(vectors, self.metric).radius;
         // What is written of a number with a fraction may not be read as the very same.
-        Self::of(vectors, self.metric).radius <= self.radius * (1.0 + 1e-12)
+        let slack = 1.0 + 1e-12;
+        let shortest = shares.start() * self.radius;
+        (shortest..=shares.end() * self.radius * slack).contains(&longest)
     }
 
     pub(super) fn radius(&self) -> f64 {

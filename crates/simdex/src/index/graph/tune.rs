@@ -49,6 +49,9 @@ pub(super) const LEAST: usize = 8 * HELD_OUT;
 /// The numbers of neighbours that recall is measured for.
 const DEPTHS: [usize; 2] = [10, 100];
 
+/// The least of them.
+pub(super) const LEAST_DEPTH: usize = DEPTHS[0];
+
 /// How many walks tell recall@`k`: the more rows each looks for, the more it tells.
 fn walks_for(k: usize) -> usize {
     if k == DEPTHS[0] { HELD_OUT } else { HELD_OUT / 4 }

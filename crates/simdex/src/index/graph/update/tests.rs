@@ -164,6 +164,42 @@ fn many_changes_call_for_a_build() {
     assert_eq!(cycles, (4300.0 * MOST_CHANGES) as usize / 1200);
 }
 
+/// Codes are along the directions of the rows that there were.
+#[test]
+fn twice_the_nodes_call_for_a_build() {
+    let mut rows = Rows::new(clustered(9000, 6, 10, 0.5), 6, 4300);
+    let mut vectors = rows.vectors();
+    let mut sections = Graph.build(&vectors, Metric::L2, &Parameters::new(), &Silent).unwrap();
+    for (new, is_taken_in) in [(2000, true), (2000, true), (600, false)] {
+        let before = vectors.rows();
+        let same = rows.change(0, new);
+        vectors = rows.vectors();
+        let none = Parameters::new();
+        let made = updated(&vectors, Metric::L2, (&sections, before), &same, &none);
+        assert_eq!(made.is_some(), is_taken_in, "{new} more than {before}");
+        sections = made.unwrap_or(sections);
+    }
+}
+
+/// Most of the nodes near the entry are gone, and with them the links to the others.
+#[test]
+fn what_falls_apart_calls_for_a_build() {
+    let (dim, rows) = (4, 9000);
+    let mut values = clustered(rows, dim, 1, 1.0);
+    // Two groups that only long edges connect.
+    for row in values.chunks_exact_mut(dim).take(rows * 2 / 5) {
+        row[0] += 1000.0;
+    }
+    let vectors = Matrix::from_slice(&values, dim).unwrap();
+    let none = Parameters::new();
+    let sections = Graph.build(&vectors, Metric::L2, &none, &Silent).unwrap();
+    let stay: Vec<u32> = (rows as u32 * 2 / 5 - 5..rows as u32).collect();
+    let kept: Vec<f32> = stay.iter().flat_map(|&row| vectors.row(row as usize)).copied().collect();
+    let kept = Matrix::from_slice(&kept, dim).unwrap();
+    let same: Vec<Option<u32>> = stay.iter().copied().map(Some).collect();
+    assert!(updated(&kept, Metric::L2, (&sections, rows), &same, &none).is_none());
+}
+
 #[test]
 fn what_does_not_fit_calls_for_a_build() {
     let (mut rows, vectors, sections) = sample();
@@ -184,6 +220,10 @@ fn what_does_not_fit_calls_for_a_build() {
     let longer = Matrix::from_slice(&longer, 6).unwrap();
     let same: Vec<Option<u32>> = (0..4300).map(|row| (row > 0).then_some(row)).collect();
     assert!(updated(&longer, Metric::Dot, (&sections, 4300), &same, &none).is_none());
+    let shorter: Vec<f32> = vectors.values().iter().map(|value| value * 0.5).collect();
+    let shorter = Matrix::from_slice(&shorter, 6).unwrap();
+    let same: Vec<Option<u32>> = (0..4300).map(Some).collect();
+    assert!(updated(&shorter, Metric::Dot, (&sections, 4300), &same, &none).is_none());
 }
 
 #[test]

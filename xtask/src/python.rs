@@ -127,6 +127,7 @@ pub(crate) fn wheel(python: &str, profile: Profile) -> Result<PathBuf> {
     Step::new(environment.program("maturin"))
         .args(["build", "--quiet", "--locked", "--profile", profile, "--out"])
         .args([&folder])
+        .lean()
         .run()?;
     let mut files = std::fs::read_dir(&folder)?;
     let wheel = files.next().context("maturin left no wheel")??;

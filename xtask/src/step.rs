@@ -17,16 +17,17 @@ impl Step {
     pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(program);
         command.current_dir(workspace::root());
-        if workspace::is_ci() {
-            // What would make the next build fast, where there is none.
-            command.env("CARGO_INCREMENTAL", "0");
-        }
         Self { command }
     }
 
     /// Cargo, with arguments separated by spaces.
     pub(crate) fn cargo(arguments: &str) -> Self {
-        Self::new("cargo").args(arguments.split_whitespace())
+        Self::new("cargo").args(arguments.split_whitespace()).lean()
+    }
+
+    /// In CI, without what would make Cargo's next build fast: there is none.
+    pub(crate) fn lean(self) -> Self {
+        if workspace::is_ci() { self.env("CARGO_INCREMENTAL", "0") } else { self }
     }
 
     pub(crate) fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {

@@ -108,6 +108,21 @@ fn origins(groups: &Groups, before: &Layout, previous: &Previous<'_>) -> Vec<u32
     (0..groups.nodes() as u32).map(of_group).collect()
 }
 
+/// What became of a node.
+enum Fate {
+    Gone,
+    /// Linked as it was, under this number.
+    Stays(u32),
+    /// Held out until it has been measured how well such nodes are found.
+    JoinsAgain,
+}
+
+impl Fate {
+    fn stays(self) -> Option<u32> {
+        if let Self::Stays(node) = self { Some(node) } else { None }
+    }
+}
+
 /// Which nodes of now are nodes of then.
 struct Heritage {
     /// For each node of now, the group of rows that it is: first the heirs, which stay linked.
@@ -115,8 +130,8 @@ struct Heritage {
     heirs: usize,
     /// For each node of now, the one of then, or [`NO_NODE`].
     origins: Vec<u32>,
-    /// For each node of then, its heir, or [`NO_NODE`].
-    heir_of: Vec<u32>,
+    /// For each node of then, the one of now, or [`NO_NODE`].
+    nodes: Vec<u32>,
     /// How many nodes there were when all were linked anew.
     linked: usize,
     /// How many came and went since.
@@ -143,32 +158,43 @@ impl Heritage {
         joined.sort_by_key(|&group| origins[group as usize]);
         let heirs = joined.partition_point(|&group| origins[group as usize] != NO_NODE);
         let origins: Vec<u32> = groups.iter().map(|&group| origins[group as usize]).collect();
-        let mut heir_of = vec![NO_NODE; before.header.nodes];
-        for (&origin, heir) in origins[..heirs].iter().zip(0..) {
-            heir_of[origin as usize] = heir;
+        let mut numbers = vec![NO_NODE; before.header.nodes];
+        for (&origin, node) in origins.iter().zip(0..) {
+            if let Some(number) = numbers.get_mut(origin as usize) {
+                *number = node;
+            }
         }
-        (heirs > 0).then_some(Self { groups, heirs, origins, heir_of, linked, changed })
+        (heirs > 0).then_some(Self { groups, heirs, origins, nodes: numbers, linked, changed })
     }
 
-    fn heir(&self, origin: u32) -> Option<u32> {
-        self.heir_of.get(origin as usize).copied().filter(|&heir| heir != NO_NODE)
+    /// What a node of then is now.
+    fn fate(&self, origin: u32) -> Fate {
+        match self.nodes.get(origin as usize) {
+            None | Some(&NO_NODE) => Fate::Gone,
+            Some(&node) if (node as usize) < self.heirs => Fate::Stays(node),
+            Some(_) => Fate::JoinsAgain,
+        }
     }
 
     /// What an heir may be linked to: the heirs of its origin's neighbours, and in place of each
-    /// neighbour that has none, heirs of its neighbours.
+    /// neighbour that is gone, heirs of its neighbours.
+    ///
+    /// Those that join again leave gaps: with their neighbours linked in their place they would be
+    /// found more easily than others, and what is measured by them would promise too much.
     fn neighbors(&self, field: &Field, heir: u32) -> Vec<u32> {
         let (mut list, mut gone) = (Vec::new(), Vec::new());
         for neighbor in field.neighbors(self.origins[heir as usize]) {
-            match self.heir(neighbor) {
+            match self.fate(neighbor) {
                 // A hostile file may repeat itself.
-                Some(neighbor) if neighbor == heir || list.contains(&neighbor) => {}
-                Some(neighbor) => list.push(neighbor),
-                None => gone.push(neighbor),
+                Fate::Stays(node) if node == heir || list.contains(&node) => {}
+                Fate::Stays(node) => list.push(node),
+                Fate::Gone => gone.push(neighbor),
+                Fate::JoinsAgain => {}
             }
         }
         let each = (CANDIDATES * field.degree).checked_div(gone.len()).unwrap_or(0);
         let beyond = gone.into_iter().flat_map(|gone| {
-            field.neighbors(gone).filter_map(|neighbor| self.heir(neighbor)).take(each)
+            field.neighbors(gone).filter_map(|neighbor| self.fate(neighbor).stays()).take(each)
         });
         let mut beyond: Vec<u32> = beyond.filter(|&far| far != heir).collect();
         beyond.sort_unstable();
